@@ -1,10 +1,10 @@
 #include "base/bytes.h"
 
-#include <sys/random.h>
-
 #include <array>
 #include <cerrno>
 #include <ctime>
+
+#include <sys/random.h>
 
 #include "base/error.h"
 
@@ -34,10 +34,14 @@ std::string encode64(ByteView bytes, std::string_view alphabet, bool pad) {
     if (left > 2) group |= bytes[i + 2];
     out += alphabet[group >> 18];
     out += alphabet[(group >> 12) & 63];
-    if (left > 1) out += alphabet[(group >> 6) & 63];
-    else if (pad) out += '=';
-    if (left > 2) out += alphabet[group & 63];
-    else if (pad) out += '=';
+    if (left > 1)
+      out += alphabet[(group >> 6) & 63];
+    else if (pad)
+      out += '=';
+    if (left > 2)
+      out += alphabet[group & 63];
+    else if (pad)
+      out += '=';
   }
   return out;
 }

@@ -15,9 +15,10 @@ Error::Error(ErrorKind kind, std::string message, ErrorExtra extra)
 void throw_errno(std::string_view doing, int error_number) {
   std::string detail = std::string(doing) + ": " + std::strerror(error_number);
   if (error_number == ENOSPC || error_number == EDQUOT) {
-    throw Error(ErrorKind::kUnavailable,
-                "The server's disk is full. Nothing was stored; ask the administrator to make room.",
-                {.detail = std::move(detail)});
+    throw Error(
+        ErrorKind::kUnavailable,
+        "The server's disk is full. Nothing was stored; ask the administrator to make room.",
+        {.detail = std::move(detail)});
   }
   throw Error(ErrorKind::kInternal, "The server could not read or write its data.",
               {.detail = std::move(detail)});

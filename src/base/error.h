@@ -5,27 +5,28 @@
 #include <exception>
 #include <string>
 #include <string_view>
+
 #include <tl/expected.hpp>
 
 namespace hearth {
 
 /// What went wrong, as the caller sees it; api/error_reply.cc turns each into a status.
 enum class ErrorKind {
-  kInvalid,             // 400: the request cannot be understood
-  kUnprocessable,       // 422: understood, but never acceptable (a path outside the repository)
-  kUnauthenticated,     // 401: who are you?
-  kForbidden,           // 403: known, not allowed
-  kNotFound,            // 404
-  kGated,               // 401 or 403 by whether the caller is known
-  kConflict,            // 409
-  kPreconditionFailed,  // 412: parentCommit is not the head
-  kTooLarge,            // 413
-  kRangeNotSatisfiable, // 416
-  kRateLimited,         // 429
-  kUnsupported,         // 501: part of the contract, not built
-  kUnavailable,         // 503: try again
-  kCorrupt,             // 500: stored bytes are damaged
-  kInternal,            // 500
+  kInvalid,              // 400: the request cannot be understood
+  kUnprocessable,        // 422: understood, but never acceptable (a path outside the repository)
+  kUnauthenticated,      // 401: who are you?
+  kForbidden,            // 403: known, not allowed
+  kNotFound,             // 404
+  kGated,                // 401 or 403 by whether the caller is known
+  kConflict,             // 409
+  kPreconditionFailed,   // 412: parentCommit is not the head
+  kTooLarge,             // 413
+  kRangeNotSatisfiable,  // 416
+  kRateLimited,          // 429
+  kUnsupported,          // 501: part of the contract, not built
+  kUnavailable,          // 503: try again
+  kCorrupt,              // 500: stored bytes are damaged
+  kInternal,             // 500
 };
 
 /// `code` becomes X-Error-Code ("RepoNotFound"); `detail` goes to the log only;
@@ -89,7 +90,7 @@ namespace internal {
 }  // namespace hearth
 
 /// On in release: logs and aborts. Never reachable from input.
-#define HEARTH_ASSERT(condition, why)                                               \
-  do {                                                                              \
+#define HEARTH_ASSERT(condition, why)                                                         \
+  do {                                                                                        \
     if (!(condition)) ::hearth::internal::assert_failed(#condition, why, __FILE__, __LINE__); \
   } while (false)

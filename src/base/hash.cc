@@ -10,7 +10,8 @@ namespace {
 
 struct Digest {
   explicit Digest(const EVP_MD* kind) : ctx(EVP_MD_CTX_new()) {
-    HEARTH_ASSERT(ctx != nullptr && EVP_DigestInit_ex(ctx, kind, nullptr) == 1, "OpenSSL has no hash");
+    HEARTH_ASSERT(ctx != nullptr && EVP_DigestInit_ex(ctx, kind, nullptr) == 1,
+                  "OpenSSL has no hash");
   }
   ~Digest() { EVP_MD_CTX_free(ctx); }
   Digest(const Digest&) = delete;

@@ -68,7 +68,8 @@ const json::array* get_array(const json::object& object, std::string_view key) {
 
 std::string require_string(const json::object& object, std::string_view key) {
   auto text = get_string(object, key);
-  if (!text) throw Error(ErrorKind::kInvalid, "The field '" + std::string(key) + "' must be a text.");
+  if (!text)
+    throw Error(ErrorKind::kInvalid, "The field '" + std::string(key) + "' must be a text.");
   return std::move(*text);
 }
 

@@ -1,11 +1,12 @@
 #pragma once
 // The only door to JSON: Boost.JSON, with the limits and getters that handlers need.
 
-#include <boost/json.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include <boost/json.hpp>
 
 #include "base/error.h"
 
@@ -34,6 +35,8 @@ const json::array* get_array(const json::object& object, std::string_view key);
 /// As get_string, but absent or of another type is Error{kInvalid} that names the field.
 std::string require_string(const json::object& object, std::string_view key);
 
-inline std::string_view as_view(const json::string& text) { return {text.data(), text.size()}; }
+inline std::string_view as_view(const json::string& text) {
+  return {text.data(), text.size()};
+}
 
 }  // namespace hearth
