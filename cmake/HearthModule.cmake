@@ -13,6 +13,11 @@ function(hearth_module name)
   set(sources ${all})
   list(FILTER sources EXCLUDE REGEX "(_test|_fuzz)\\.cc$")
 
+  if(NOT sources AND NOT ARG_SOURCES)
+    message(STATUS "Module ${name} has no sources yet.")
+    return()
+  endif()
+
   list(TRANSFORM ARG_DEPS PREPEND hearth_)
   add_library(hearth_${name} STATIC ${sources} ${ARG_SOURCES})
   target_include_directories(hearth_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
