@@ -76,17 +76,17 @@ struct Services {
 
 /// What the caller must be allowed to do before a handler runs.
 enum class Allow {
-  kAnyone,        // no right needed
-  kSignedIn,      // any valid credential
-  kSignedInWrite, // a credential that may change things; the domain checks what the body names
-  kRepoSee,       // the repository of the path: metadata
-  kRepoFiles,     // its files: past the gate
-  kRepoDiscuss,   // open discussions and pull requests in it
+  kAnyone,         // no right needed
+  kSignedIn,       // any valid credential
+  kSignedInWrite,  // a credential that may change things; the domain checks what the body names
+  kRepoSee,        // the repository of the path: metadata
+  kRepoFiles,      // its files: past the gate
+  kRepoDiscuss,    // open discussions and pull requests in it
   kRepoWrite,
   kRepoAdminister,
   kAdministrator,
-  kSignedUrl,     // the URL itself carries a signed right; `check` verifies it
-  kCustom,        // `check` decides (a commit that may open a pull request, git services, Xet tokens)
+  kSignedUrl,  // the URL itself carries a signed right; `check` verifies it
+  kCustom,     // `check` decides (a commit that may open a pull request, git services, Xet tokens)
 };
 
 /// Which Host header a route answers to.
@@ -110,27 +110,30 @@ using MakeSink = std::unique_ptr<http::BodySink> (*)(Call&);
 ///   {name}         one segment, percent-decoded
 ///   {name*}        the rest of the path (one segment or more), each decoded, joined by '/'
 ///   {types}        models | datasets | spaces            -> call.repo_type
-///   {prefix}       nothing | datasets | spaces           -> call.repo_type (file, git, page routes)
-///   {repo}         two segments, namespace and name      -> call.repo
-///   {repo.git}     the same, the name may end in ".git"
+///   {prefix}       nothing | datasets | spaces           -> call.repo_type (file, git, page
+///   routes) {repo}         two segments, namespace and name      -> call.repo {repo.git}     the
+///   same, the name may end in ".git"
 /// A row with {repo} also matches a legacy id of one segment, which never exists here.
 struct Route {
-  std::string_view method;   // GET also answers HEAD.
+  std::string_view method;  // GET also answers HEAD.
   std::string_view pattern;
   Allow allow;
   Handler handler;
   std::string_view summary;
-  std::string_view source;   // The client code that reads the answer.
+  std::string_view source;  // The client code that reads the answer.
 
-  uint64_t body_bytes_max = 0;  // 0: no body.
-  MakeSink make_sink = nullptr; // Null with a limit: the body is text, call.body.
-  Check check = nullptr;        // Needed by kSignedUrl and kCustom; others may add one.
+  uint64_t body_bytes_max = 0;   // 0: no body.
+  MakeSink make_sink = nullptr;  // Null with a limit: the body is text, call.body.
+  Check check = nullptr;         // Needed by kSignedUrl and kCustom; others may add one.
   RateClass rate = RateClass::kRead;
   VirtualHost host = VirtualHost::kMain;
   bool allow_gzip = false;
   /// A moved repository answers 307 to its new name (all but routes that must not).
   bool follow_moves = true;
-  int handler_wait_s = 0;       // 0: the server's default.
+  int handler_wait_s = 0;  // 0: the server's default.
+  /// Authorization holds something other than a credential of the hub (a Xet token): `check` reads
+  /// it.
+  bool own_credential = false;
 };
 
 /// One request on its way through a handler.
@@ -167,7 +170,9 @@ class Call {
   /// "https://hub.example": configured, or as this request reached us. No trailing slash.
   std::string public_url() const;
   /// public_url + path; `path_and_query` begins with '/'.
-  std::string url(std::string_view path_and_query) const { return public_url() + std::string(path_and_query); }
+  std::string url(std::string_view path_and_query) const {
+    return public_url() + std::string(path_and_query);
+  }
   /// `https://hub/datasets/alice/tiny`
   std::string repo_url(const hub::Repo& repo) const;
   /// Parses call.body as a JSON object, or throws kInvalid.
@@ -182,7 +187,8 @@ class Call {
 
 /// JSON answers.
 http::Response reply(const json::value& value, int status = 200);
-/// Adds `Link: <…>; rel="next"`: this request's own URL with `cursor` set. Clients fetch it as it is.
+/// Adds `Link: <…>; rel="next"`: this request's own URL with `cursor` set. Clients fetch it as it
+/// is.
 void add_next_link(http::Response& response, const Call& call, std::string_view cursor);
 
 /// The answer for an exception: status, X-Error-Code, X-Error-Message, JSON {"error"}. Logs what
@@ -221,9 +227,9 @@ class Router {
     const Route* route = nullptr;
     std::map<std::string, std::string, std::less<>> params;
     hub::RepoType repo_type = hub::RepoType::kModel;
-    std::string repo_id;      // "alice/tiny", or a legacy id without '/'; empty without {repo}
-    size_t repo_begin = 0;    // Index of the first path segment of the repository id …
-    size_t repo_segments = 0; // … and how many; for redirects to a new name.
+    std::string repo_id;       // "alice/tiny", or a legacy id without '/'; empty without {repo}
+    size_t repo_begin = 0;     // Index of the first path segment of the repository id …
+    size_t repo_segments = 0;  // … and how many; for redirects to a new name.
   };
   /// Nothing: no such path. `allowed` lists the methods of that path when only the method is wrong.
   std::optional<Match> find(std::string_view method, VirtualHost host, std::string_view raw_path,

@@ -1,0 +1,48 @@
+#include "api/api.h"
+#include "base/text.h"
+
+namespace hearth::api {
+
+const hub::Repo& Call::repo() const {
+  HEARTH_ASSERT(repo_.has_value(), "only routes with {repo} have a repository");
+  return *repo_;
+}
+
+const std::string& Call::param(std::string_view name) const {
+  auto it = params.find(name);
+  HEARTH_ASSERT(it != params.end(), "the pattern has no such parameter");
+  return it->second;
+}
+
+std::string Call::public_url() const {
+  if (!services.public_url.empty()) return services.public_url;
+  std::string scheme = head.tls ? "https" : "http";
+  std::string host = head.host;
+  if (services.trust_forwarded) {
+    if (auto proto = head.headers.get("X-Forwarded-Proto"); proto == "https" || proto == "http") {
+      scheme = *proto;
+    }
+    if (auto forwarded = head.headers.get("X-Forwarded-Host")) host = *forwarded;
+  }
+  // The Host header goes into links that clients follow: only what a host name may hold.
+  for (char c : host) {
+    bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                c == '.' || c == '-' || c == '_' || c == ':' || c == '[' || c == ']';
+    if (!fine) throw Error(ErrorKind::kInvalid, "The Host header is not a host name.");
+  }
+  if (host.empty()) host = "localhost:" + std::to_string(head.local_port);
+  return scheme + "://" + host;
+}
+
+std::string Call::repo_url(const hub::Repo& repo) const {
+  return public_url() + "/" + std::string(hub::url_prefix(repo.type)) + repo.repo_id.full();
+}
+
+void add_next_link(http::Response& response, const Call& call, std::string_view cursor) {
+  Query query = call.query;
+  query.set("cursor", std::string(cursor));
+  response.headers.add("Link", "<" + call.public_url() + call.head.raw_path + "?" +
+                                   query.to_string() + ">; rel=\"next\"");
+}
+
+}  // namespace hearth::api
