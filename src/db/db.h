@@ -116,11 +116,12 @@ class Tx {
 
   /// Calls `on_row` for each row without holding all of them. `on_row` returns false to stop, and
   /// may not use this transaction.
-  virtual void for_each(std::string_view sql, const Params& params,
-                        const std::function<bool(const Row&)>& on_row) = 0;
+  void for_each(std::string_view sql, const Params& params,
+                const std::function<bool(const Row&)>& on_row);
 
-  /// Runs an INSERT, UPDATE or DELETE; returns how many rows it changed. A write that fails leaves
-  /// the transaction unusable on PostgreSQL: let the error leave the function.
+  /// Runs an INSERT, UPDATE or DELETE; returns how many rows it changed. After a statement that
+  /// failed the transaction cannot go on: let the error leave the function. To try an INSERT, use
+  /// ON CONFLICT DO NOTHING and look at the count.
   virtual int64_t execute(std::string_view sql, const Params& params = {}) = 0;
 
   /// The same statement for each set of parameters, in one round trip where the engine can.
@@ -133,6 +134,13 @@ class Tx {
 
  protected:
   friend class Database;
+  using OnRow = std::function<bool(const Row&)>;
+  /// Large answers are streamed; small ones are cheaper as a whole.
+  enum class Fetch { kAtOnce, kStreamed };
+  virtual void run_query(std::string_view sql, const Params& params, const OnRow& on_row,
+                         Fetch fetch) = 0;
+  /// Several statements that stand in one text, with no parameters: a migration.
+  virtual void run_script(std::string_view sql) = 0;
   std::vector<std::function<void()>> after_commit_;
 };
 
@@ -185,10 +193,10 @@ class Database {
   void migrate(const MigrateOptions& options = {});
   void migrate_with(const std::vector<Migration>& steps, const MigrateOptions& options);
 
-  /// 0 when nothing has been made yet.
+  /// The highest step that was run; 0 when nothing has been made yet.
   int64_t schema_version();
 
-  /// Runs `fn(Tx&)` on one consistent snapshot and returns what it returns. No writes.
+  /// Runs `fn(Tx&)` once on one consistent snapshot and returns what it returns. No writes.
   template <typename Fn>
   auto read(Fn&& fn) {
     return run<false>(std::forward<Fn>(fn));
@@ -204,33 +212,33 @@ class Database {
   }
 
  protected:
-  Database() = default;
-  virtual void run_read(const std::function<void(Tx&)>& fn) = 0;
-  virtual void run_write(const std::function<void(Tx&)>& fn) = 0;
-  /// Copies the database aside before a migration; nothing to do on PostgreSQL.
-  virtual void backup(const std::string& folder, int64_t version) = 0;
-  /// Runs several statements that stand in one text.
-  virtual void execute_script(Tx& tx, std::string_view sql) = 0;
+  using Body = std::function<void(Tx&)>;
+  using Hooks = std::vector<std::function<void()>>;
 
-  static std::vector<std::function<void()>> take_after_commit(Tx& tx) {
-    return std::exchange(tx.after_commit_, {});
-  }
+  Database() = default;
+  /// Each runs `body` in a transaction and returns what is to be called after the commit.
+  virtual Hooks run_read(const Body& body) = 0;
+  virtual Hooks run_write(const Body& body) = 0;
+  /// Copies the database aside before a migration; nothing to do on PostgreSQL.
+  virtual void back_up(const std::string& folder, int64_t version) = 0;
+  /// Runs `body` while no other process migrates this database.
+  virtual void with_migration_lock(const std::function<void()>& body) = 0;
+
+  static Hooks take_hooks(Tx& tx) { return std::exchange(tx.after_commit_, {}); }
 
  private:
   template <bool kWrite, typename Fn>
-  auto run(Fn&& fn) {
+  auto run(Fn&& fn) -> std::invoke_result_t<Fn&, Tx&> {
     using Result = std::invoke_result_t<Fn&, Tx&>;
-    auto start = [this](const std::function<void(Tx&)>& body) {
-      kWrite ? run_write(body) : run_read(body);
-    };
     if constexpr (std::is_void_v<Result>) {
-      start([&fn](Tx& tx) { fn(tx); });
+      run_guarded(kWrite, [&fn](Tx& tx) { fn(tx); });
     } else {
       std::optional<Result> result;
-      start([&fn, &result](Tx& tx) { result.emplace(fn(tx)); });
+      run_guarded(kWrite, [&fn, &result](Tx& tx) { result.emplace(fn(tx)); });
       return std::move(*result);
     }
   }
+  void run_guarded(bool write, const Body& body);
 };
 
 }  // namespace hearth::db
