@@ -1,0 +1,98 @@
+#pragma once
+// Lists of repositories with every filter of hub-api 5.2, over an index that commits keep.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "base/url.h"
+#include "hub/access.h"
+#include "hub/facts.h"
+#include "hub/identity.h"
+#include "hub/repo.h"
+#include "hub/repo_json.h"
+
+namespace hearth::db {
+class Database;
+class Tx;
+}  // namespace hearth::db
+
+namespace hearth::hub {
+
+/// Stores what a commit of main says, in the transaction that records the commit; replaces what was
+/// there. Facts of weight headers stay as they are until store_model_headers.
+void index_repo(db::Tx& tx, const Repo& repo, const RepoFacts& facts);
+
+/// Stores what a task read from weight files, unless main has moved on from `commit_oid` (then the
+/// task of the later commit will).
+void store_model_headers(db::Tx& tx, const std::string& repo_id, const std::string& commit_oid,
+                         const ModelHeaders& headers);
+
+/// The stored facts, or empty ones. Reads paths only when `with_paths`.
+struct LoadFacts {
+  bool with_paths = false;
+};
+RepoFacts load_facts(db::Tx& tx, const std::string& repo_id, LoadFacts options = {});
+
+/// Everything that an info answer about main's head needs, but siblings with blobs, used storage
+/// and a Space's runtime. `access` and `who` decide which Spaces are named.
+RepoView load_view(db::Tx& tx, const Repo& repo, const FieldSet& fields, const Access& access,
+                   const Identity* who);
+
+enum class SortKey {
+  kTrending,
+  kLastModified,
+  kCreatedAt,
+  kDownloads,
+  kLikes,
+  kLikesMonth,
+  kParameters,
+  kMainSize,
+  kId,
+};
+
+/// A request for a list, all conditions of which must hold.
+struct ListRequest {
+  RepoType type = RepoType::kModel;
+  std::vector<std::string> searches;  // Parts of the id, without case
+  std::optional<std::string> author;
+  std::vector<std::string> tags;
+  std::optional<std::string> pipeline_tag;
+  std::optional<bool> gated;
+  std::vector<std::string> apps;
+  bool only_served = false;  // inference=warm, or an inference_provider
+  std::optional<int64_t> parameters_min;
+  std::optional<int64_t> parameters_max;
+  std::vector<std::string> linked_models;    // Spaces
+  std::vector<std::string> linked_datasets;  // Spaces
+  SortKey sort = SortKey::kTrending;
+  bool ascending = false;
+  size_t limit = 1000;
+  std::string cursor;
+  FieldSet fields;
+
+  /// From the query of GET /api/models, /api/datasets or /api/spaces. Throws Error{kInvalid}.
+  static ListRequest parse(RepoType type, const Query& query);
+};
+
+struct ListPage {
+  json::array items;
+  std::string next_cursor;  // Empty: the last page.
+};
+
+class Listing {
+ public:
+  Listing(db::Database& database, const Access& access) : database_(database), access_(access) {}
+
+  /// One page of what `who` may see. Cursors are opaque and hold the last key: nothing is kept.
+  ListPage list(const ListRequest& request, const Identity* who);
+
+ private:
+  db::Database& database_;
+  const Access& access_;
+};
+
+}  // namespace hearth::hub
