@@ -1,0 +1,128 @@
+#include "app/settings.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+
+#include <CLI/CLI.hpp>
+
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/text.h"
+
+namespace hearth::app {
+namespace {
+
+constexpr std::array<std::string_view, 9> kFileKeys = {
+    "database",       "listen",          "public-url",
+    "anonymous-read", "trust-forwarded", "pool-threads",
+    "log-level",      "lfs-part-bytes",  "data"};
+
+/// The value of `--name VALUE` or `--name=VALUE`, before the real parser runs.
+std::string early_option(int argc, const char* const* argv, std::string_view name) {
+  for (int i = 1; i < argc; ++i) {
+    std::string_view argument = argv[i];
+    if (argument == name && i + 1 < argc) return argv[i + 1];
+    if (argument.starts_with(name) && argument.substr(name.size()).starts_with('=')) {
+      return std::string(argument.substr(name.size() + 1));
+    }
+  }
+  return {};
+}
+
+std::string environment(const char* name, std::string fallback) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? value : std::move(fallback);
+}
+
+}  // namespace
+
+void load_config_file(int argc, const char* const* argv) {
+  std::string path = early_option(argc, argv, "--config");
+  if (path.empty()) path = environment("HEARTH_CONFIG", "");
+  bool named = !path.empty();
+  if (!named) {
+    std::string data = early_option(argc, argv, "--data");
+    if (data.empty()) data = environment("HEARTH_DATA", "./data");
+    path = (fs::path(data) / "hearth.toml").string();
+  }
+  if (!fs::exists(path)) {
+    if (named)
+      throw Error(ErrorKind::kInvalid, "The configuration file " + path + " is not there.");
+    return;
+  }
+  std::vector<CLI::ConfigItem> items;
+  try {
+    items = CLI::ConfigTOML().from_file(path);
+  } catch (const CLI::Error& error) {
+    throw Error(ErrorKind::kInvalid, "The configuration file " + path + ": " + error.what());
+  }
+  for (const CLI::ConfigItem& item : items) {
+    std::string key = replace_all(item.name, "_", "-");
+    if (!item.parents.empty() || item.inputs.size() != 1 ||
+        std::find(kFileKeys.begin(), kFileKeys.end(), key) == kFileKeys.end()) {
+      throw Error(ErrorKind::kInvalid, "The configuration file " + path + ": '" + item.fullname() +
+                                           "' is not a setting. Run 'hearth serve --help'.");
+    }
+    std::string variable = "HEARTH_" + replace_all(key, "-", "_");
+    std::transform(variable.begin(), variable.end(), variable.begin(),
+                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+    ::setenv(variable.c_str(), item.inputs[0].c_str(), /*overwrite=*/0);
+  }
+}
+
+std::string Settings::database_url() const {
+  if (!database.empty()) return database;
+  return "sqlite:" + (data_dir / "hearth.db").string();
+}
+
+void add_common_options(CLI::App& command, Settings& settings) {
+  // Read by load_config_file before the options are parsed; named here for --help.
+  command
+      .add_option("--config", settings.config_file,
+                  "The configuration file (default: DATA/hearth.toml)")
+      ->envname("HEARTH_CONFIG");
+  command.add_option("--data", settings.data_dir, "The folder that holds everything")
+      ->envname("HEARTH_DATA")
+      ->capture_default_str();
+  command
+      .add_option("--database", settings.database,
+                  "sqlite:PATH or postgresql://USER:PASSWORD@HOST/NAME (default: DATA/hearth.db)")
+      ->envname("HEARTH_DATABASE");
+  command.add_option("--log-level", settings.log_level, "debug, info, warning or error")
+      ->envname("HEARTH_LOG_LEVEL")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+      ->capture_default_str();
+}
+
+void add_server_options(CLI::App& command, Settings& settings) {
+  command.add_option("--listen", settings.listen, "ADDRESS:PORT; port 0 takes any free one")
+      ->envname("HEARTH_LISTEN")
+      ->capture_default_str();
+  command
+      .add_option("--public-url", settings.public_url,
+                  "What clients call this hub, e.g. https://hub.example (default: as they ask)")
+      ->envname("HEARTH_PUBLIC_URL");
+  command
+      .add_option("--anonymous-read", settings.anonymous_read,
+                  "Whether strangers may see public repositories")
+      ->envname("HEARTH_ANONYMOUS_READ")
+      ->capture_default_str();
+  command
+      .add_option("--trust-forwarded", settings.trust_forwarded,
+                  "Believe X-Forwarded-Proto and X-Forwarded-Host (behind a reverse proxy only)")
+      ->envname("HEARTH_TRUST_FORWARDED")
+      ->capture_default_str();
+  command.add_option("--pool-threads", settings.pool_threads, "Threads that run handlers")
+      ->envname("HEARTH_POOL_THREADS")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command
+      .add_option("--lfs-part-bytes", settings.lfs_part_bytes,
+                  "Larger Git LFS uploads are taken in parts of this many bytes")
+      ->envname("HEARTH_LFS_PART_BYTES")
+      ->check(CLI::Range(uint64_t{1024 * 1024}, uint64_t{5} << 30))
+      ->capture_default_str();
+}
+
+}  // namespace hearth::app

@@ -1,0 +1,46 @@
+#pragma once
+// What can be configured, and from where: a flag is stronger than the environment (HEARTH_…), and
+// that is stronger than the file (DATA/hearth.toml).
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace hearth::app {
+
+struct Settings {
+  std::filesystem::path data_dir = "./data";
+  std::string config_file;
+  /// "sqlite:PATH" or "postgresql://…"; empty: DATA/hearth.db.
+  std::string database;
+  std::string listen = "127.0.0.1:8080";
+  /// What clients call the hub; empty: as each request names it.
+  std::string public_url;
+  /// Whether strangers may see public repositories.
+  bool anonymous_read = true;
+  /// Believe X-Forwarded-Proto and X-Forwarded-Host: only behind a reverse proxy that sets them.
+  bool trust_forwarded = false;
+  int pool_threads = 16;
+  std::string log_level = "info";
+  /// LFS uploads above this are asked for in parts of this size.
+  uint64_t lfs_part_bytes = 1024ull * 1024 * 1024;
+
+  std::string database_url() const;
+};
+
+/// Reads the configuration file into the environment, where it is not set there already: so a flag
+/// is stronger than the environment, and that than the file. The file is `--config FILE`,
+/// HEARTH_CONFIG, or DATA/hearth.toml when it is there; lines are `name = value` with the long
+/// options' names. Throws Error{kInvalid} that names the line's key when it is not one of them.
+void load_config_file(int argc, const char* const* argv);
+
+/// Adds the options that every command takes: --data, --database, --log-level.
+void add_common_options(CLI::App& command, Settings& settings);
+/// Adds the options of `serve`.
+void add_server_options(CLI::App& command, Settings& settings);
+
+}  // namespace hearth::app
