@@ -48,6 +48,8 @@ class PathIndex;
 
 namespace hearth::api {
 
+class RateLimiter;
+
 /// Everything handlers may use, wired once by app/. The objects outlive the server.
 struct Services {
   db::Database* database = nullptr;
@@ -64,6 +66,7 @@ struct Services {
   hub::Audit* audit = nullptr;
   blob::BlobStore* blobs = nullptr;
   xet::XetStore* xet = nullptr;
+  RateLimiter* rate_limiter = nullptr;
   /// Signs upload and download URLs that carry their own right (32 bytes, kept in the data folder).
   std::string signing_key;
   /// "https://hub.example" without a trailing slash; empty: taken from each request.

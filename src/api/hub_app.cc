@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "api/api.h"
+#include "api/rate_limit.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "http/headers.h"
@@ -181,6 +182,8 @@ std::optional<http::Response> admit(Call& call, const Router::Match& match) {
                 "This hub is not set up yet. Its administrator opens the single-use link that the "
                 "server printed when it started, or runs 'hearth user add NAME --admin'.");
   }
+  services.rate_limiter->take(route.rate,
+                              call.identity ? call.identity->user_id : call.head.remote_address);
   if (!match.repo_id.empty()) {
     auto id = hub::RepoId::parse(match.repo_id);
     if (!id) hub::Access::throw_repo_not_found(call.who());
