@@ -334,6 +334,58 @@ TEST(Db, WriteSkewIsPrevented) {
   });
 }
 
+/// Ends the server's side of a connection, as a restart of the server does.
+void terminate(Database& database, int64_t pid) {
+  database.read([pid](Tx& tx) { tx.query("SELECT pg_terminate_backend(?1::integer)", {pid}); });
+}
+
+constexpr std::string_view kBackendPid = "SELECT pg_backend_pid()";
+
+TEST(Postgres, AConnectionThatTheServerClosedIsReplaced) {
+  with_things([](TestDatabase& db) {
+    if (db->engine() != Engine::kPostgres) return;
+    const auto pid = [](Tx& tx) { return tx.query_one(kBackendPid)->get_int(0); };
+    const auto other = db.open_again();
+    const int64_t before = db->read(pid);
+    EXPECT_EQ(before, db->read(pid));  // Kept, and lent again.
+    terminate(*other, before);
+    EXPECT_NE(before, db->read(pid));
+  });
+}
+
+TEST(Postgres, AWriteWhoseConnectionBreaksRunsAgain) {
+  with_things([](TestDatabase& db) {
+    if (db->engine() != Engine::kPostgres) return;
+    const auto other = db.open_again();
+    int run_count = 0;
+    db->write([&](Tx& tx) {
+      ++run_count;
+      tx.execute(kInsert, {"a", run_count, nullptr, nullptr});
+      if (run_count == 1) terminate(*other, tx.query_one(kBackendPid)->get_int(0));
+      tx.execute(kInsert, {"b", run_count, nullptr, nullptr});
+    });
+    EXPECT_EQ(2, run_count);
+    EXPECT_EQ(4, db->read([](Tx& tx) {
+      return tx.query_one("SELECT sum(number) FROM thing")->get_int(0);
+    }));
+  });
+}
+
+TEST(Postgres, AStatementPreparedBeforeAChangeOfSchemaStillWorks) {
+  with_things([](TestDatabase& db) {
+    const auto other = db.open_again();
+    const auto insert = [](Tx& tx) {
+      return tx.query_one("INSERT INTO thing (id) VALUES (?1) RETURNING *", {new_object_id()})
+          ->column_count();
+    };
+    EXPECT_EQ(4u, db->write(insert));
+    std::vector<Migration> more = kThings;
+    more.push_back({2, "more", "ALTER TABLE thing ADD COLUMN extra TEXT;"});
+    other->migrate_with(more, {.backup_folder = db.folder()});
+    EXPECT_EQ(5u, db->write(insert));
+  });
+}
+
 TEST(Migrations, StepsRunOnceAndInOrder) {
   for (const Engine engine : test_engines()) {
     TestDatabase db(engine, TestDatabase::Schema::kEmpty);

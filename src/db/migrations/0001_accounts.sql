@@ -59,7 +59,7 @@ CREATE TABLE session (
   last_used_ms {{bigint}} NOT NULL,
   expires_ms {{bigint}} NOT NULL
 ) {{strict}};
-CREATE INDEX session_user ON session (user_id);
+CREATE INDEX session_by_user ON session (user_id);
 CREATE INDEX session_expiry ON session (expires_ms);
 
 -- A sign-in that someone gave to a program; its tokens die with it.
