@@ -200,7 +200,7 @@ struct Plan {
   /// Longest body accepted, after decoding; more is 413. Known from Content-Length it is refused
   /// before a byte is read (and before 100-continue).
   uint64_t body_bytes_max = 0;
-  /// Receives the body; lives until the response has been sent. Null: body_bytes_max must be 0.
+  /// Receives the body; lives until the response has been sent. Null: there should be no body.
   std::unique_ptr<BodySink> sink;
   /// Whether a gzip-encoded body is inflated on its way to the sink; if not it is 415.
   /// A body whose encoding shall reach the sink untouched sets `raw_encoding`.
@@ -212,7 +212,8 @@ struct Plan {
   /// function itself goes on until it looks at RequestHead::peer.
   std::chrono::milliseconds handler_wait{0};
 
-  /// A plan that needs no body (one that is sent anyway is 413).
+  /// A plan that needs no body. One that is sent anyway is dropped up to Limits::drain_bytes_max,
+  /// and 413 beyond.
   static Plan respond(std::function<Response()> handle);
   /// A plan that wants the body as a string of at most `body_bytes_max`.
   static Plan with_text(uint64_t body_bytes_max, std::function<Response(std::string)> handle);

@@ -1,0 +1,80 @@
+#include "http/pool.h"
+
+#include <utility>
+
+namespace hearth::http {
+
+Pool::Pool(int thread_count, uint64_t queue_max) : queue_max_(queue_max) {
+  threads_.reserve(static_cast<size_t>(thread_count));
+  for (int i = 0; i < thread_count; ++i) threads_.emplace_back([this] { work(); });
+}
+
+Pool::~Pool() {
+  stop();
+}
+
+std::shared_ptr<Pool::Job> Pool::submit(Kind kind, std::function<void()> run) {
+  auto job = std::make_shared<Job>();
+  job->run_ = std::move(run);
+  job->kind_ = kind;
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_ || (kind == Kind::kNew && fresh_.size() >= queue_max_)) return nullptr;
+    Queue& queue = kind == Kind::kNew ? fresh_ : begun_;
+    queue.push_back(job);
+    job->place_ = std::prev(queue.end());
+  }
+  wake_.notify_one();
+  return job;
+}
+
+bool Pool::withdraw(const std::shared_ptr<Job>& job) {
+  std::lock_guard lock(mutex_);
+  if (job->state_ != Job::State::kQueued) return false;
+  (job->kind_ == Kind::kNew ? fresh_ : begun_).erase(job->place_);
+  job->state_ = Job::State::kWithdrawn;
+  return true;
+}
+
+void Pool::stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  for (std::thread& thread : threads_) {
+    if (thread.joinable()) thread.join();
+  }
+}
+
+uint64_t Pool::queue_length() const {
+  std::lock_guard lock(mutex_);
+  return fresh_.size() + begun_.size();
+}
+
+uint64_t Pool::busy_count() const {
+  std::lock_guard lock(mutex_);
+  return busy_count_;
+}
+
+void Pool::work() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    wake_.wait(lock, [this] { return stopping_ || !fresh_.empty() || !begun_.empty(); });
+    Queue& queue = begun_.empty() ? fresh_ : begun_;
+    if (queue.empty()) return;
+    std::shared_ptr<Job> job = std::move(queue.front());
+    queue.pop_front();
+    job->state_ = Job::State::kTaken;
+    ++busy_count_;
+    lock.unlock();
+    job->run_();
+    // What the work held (a request, a child process) is let go here, not under the lock.
+    job->run_ = nullptr;
+    job.reset();
+    lock.lock();
+    --busy_count_;
+  }
+}
+
+}  // namespace hearth::http
