@@ -43,6 +43,7 @@ class Downloads;
 class Tasks;
 class Audit;
 class PathIndex;
+class Contents;
 }  // namespace hub
 }  // namespace hearth
 
@@ -59,6 +60,7 @@ struct Services {
   hub::Repositories* repositories = nullptr;
   hub::Commits* commits = nullptr;
   hub::Receive* receive = nullptr;
+  hub::Contents* contents = nullptr;
   hub::Community* community = nullptr;
   hub::Listing* listing = nullptr;
   hub::Downloads* downloads = nullptr;

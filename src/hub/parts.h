@@ -1,0 +1,30 @@
+#pragma once
+// The parts of the hub that keep repositories, in the order in which they need each other.
+
+#include "hub/commits.h"
+#include "hub/community.h"
+#include "hub/contents.h"
+#include "hub/path_index.h"
+#include "hub/receive.h"
+#include "hub/repositories.h"
+
+namespace hearth::hub {
+
+struct RepositoryParts {
+  explicit RepositoryParts(const HubContext& context)
+      : path_index(context),
+        receive(context, path_index),
+        repositories(context, receive),
+        contents(context, repositories, path_index),
+        community(context, repositories, receive, contents),
+        commits(context, repositories, receive, contents, community) {}
+
+  PathIndex path_index;
+  Receive receive;
+  Repositories repositories;
+  Contents contents;
+  Community community;
+  Commits commits;
+};
+
+}  // namespace hearth::hub

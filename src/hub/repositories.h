@@ -1,0 +1,131 @@
+#pragma once
+// The life of a repository: made, found by its name (also a former one), changed, moved, removed.
+//
+// Its truth is a bare git repository under DATA/git/<ab>/<repo id>.git, whose config also tells id,
+// type, name and owner; the row is what git cannot hold, and an index of it. Order of each change:
+// creating makes the folder first and the row last, removing the row first and the folder by a
+// task, so that a crash leaves a folder without a row (verify reports it), never the reverse.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "hub/audit.h"
+#include "hub/caller.h"
+#include "hub/context.h"
+#include "hub/repo.h"
+
+namespace hearth::git {
+class Repo;
+}
+
+namespace hearth::hub {
+
+class Receive;
+class TaskRunner;
+
+/// A file that a new repository begins with.
+struct InitialFile {
+  std::string path;
+  std::string content;
+};
+
+struct NewRepo {
+  RepoType type = RepoType::kModel;
+  RepoId repo_id;
+  bool is_private = false;
+  std::string sdk = {};                 // Spaces: gradio, streamlit, docker, static
+  std::string license = {};             // Becomes the front matter of a README.md.
+  std::vector<InitialFile> files = {};  // In place of the defaults of the same path.
+};
+
+struct FoundRepo {
+  Repo repo;
+  bool moved = false;  // Found by a name that it had before.
+};
+
+/// What is to change; absent values stay.
+struct RepoSettings {
+  std::optional<bool> is_private = {};
+  std::optional<Gated> gated = {};
+  std::optional<bool> discussions_disabled = {};
+};
+
+/// The name that a create or move wanted is taken. `existing` is whose it is: the answer 409 holds
+/// its `url` (hub-api trap 12).
+class RepoExists : public Error {
+ public:
+  RepoExists(std::string message, Repo existing)
+      : Error(ErrorKind::kConflict, std::move(message)), existing_(std::move(existing)) {}
+  const Repo& existing() const { return existing_; }
+
+ private:
+  Repo existing_;
+};
+
+/// What `hearth verify` finds in repositories: one sentence each.
+struct RepoProblems {
+  uint64_t checked_count = 0;
+  std::vector<std::string> problems = {};
+};
+
+/// Safe from any thread and process.
+class Repositories {
+ public:
+  /// `receive` makes initial commits.
+  Repositories(HubContext context, Receive& receive);
+
+  /// Makes the repository with one commit "initial commit" on main.
+  /// Throws what Access::require_namespace_write does; RepoExists ("You already created this model
+  /// repo"); kNotFound (no such namespace); kUnprocessable and kTooLarge for initial files.
+  Repo create(const Caller& caller, const NewRepo& wanted);
+
+  /// By its name, in any case, or by a former name of it that nobody has taken over.
+  std::optional<FoundRepo> find(RepoType type, const RepoId& repo_id);
+  std::optional<Repo> find_by_id(std::string_view id);
+  /// Every repository by id, from `after_id` on: for the command line and for verify.
+  std::vector<Repo> list(std::string_view after_id = {}, int64_t limit = 1000);
+  /// Those of one namespace (by its name), by type and name.
+  std::vector<Repo> list_of_namespace(std::string_view namespace_name);
+
+  /// Removes it with everything the hub knows about it. Its folder goes by a task.
+  /// The route has checked kAdminister; so for move and update.
+  void remove(const Actor& by, const Repo& repo);
+
+  /// Gives it another name; the old one leads to it from then on (307). Throws what
+  /// Access::require_namespace_write says of the new namespace; RepoExists ("A model repository
+  /// called X already exists").
+  Repo move(const Caller& caller, const Repo& repo, const RepoId& to);
+
+  Repo update(const Actor& by, const Repo& repo, const RepoSettings& settings);
+
+  /// DATA/git/<ab>/<repo id>.git
+  fs::path git_dir(const Repo& repo) const;
+  /// Throws Error{kCorrupt} when the folder is missing or is no repository.
+  std::unique_ptr<git::Repo> open_git(const Repo& repo) const;
+
+  /// Bytes of what it holds: large files once each, and its git objects as last measured.
+  uint64_t used_storage_bytes(const Repo& repo);
+
+  /// Sees to what a crash left: pending ref updates are completed or dropped, indexes that lag are
+  /// brought up. Called at start, before the first request. Cost: one row read a repository that
+  /// has something pending.
+  void catch_up();
+
+  /// Compares each repository with itself: git fsck, every pointer's object present and readable in
+  /// size, the index row against main, folders without a row. Nothing is changed.
+  RepoProblems verify();
+
+  /// "repo.remove_folder" and "repo.headers".
+  void register_tasks(TaskRunner& runner);
+
+ private:
+  HubContext context_;
+  Receive& receive_;
+};
+
+}  // namespace hearth::hub
