@@ -1,0 +1,257 @@
+// Named blob_files, not blob_store: there is no SQL here, the folder is the index.
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <system_error>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "base/time.h"
+#include "blob/blob.h"
+
+namespace hearth::blob {
+namespace {
+
+constexpr size_t kBlockBytes = 1 << 20;
+constexpr unsigned kImmutableMode = 0444;
+constexpr uint32_t kPartNumberMax = 99'999;  // Five digits, as in the clients' header names.
+
+bool is_upload_id(std::string_view id) {
+  return id.size() >= 8 && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+         });
+}
+
+std::string part_name(uint32_t number) {
+  return fmt::format("{:05}", number);
+}
+
+[[noreturn]] void throw_wrong_size(uint64_t expected, uint64_t got) {
+  throw Error(ErrorKind::kInvalid,
+              fmt::format("The upload has {} bytes, but {} were announced.", got, expected));
+}
+
+/// Calls `on_block` for each block of a file.
+void read_blocks(const Fd& fd, const std::function<void(ByteView)>& on_block) {
+  Bytes block(kBlockBytes);
+  uint64_t offset_bytes = 0;
+  while (size_t got = read_at(fd, offset_bytes, block)) {
+    on_block({block.data(), got});
+    offset_bytes += got;
+  }
+}
+
+int64_t mtime_ms(const fs::path& path) {
+  struct stat status;
+  if (::stat(path.c_str(), &status) != 0) return INT64_MAX;  // Gone already: not stale.
+  return int64_t{status.st_mtim.tv_sec} * 1000 + status.st_mtim.tv_nsec / 1'000'000;
+}
+
+}  // namespace
+
+struct BlobStore::Upload::State {
+  State(const BlobStore& store, Expected what)
+      : expected(std::move(what)),
+        target(store.path_of(expected.sha256)),
+        file(target, store.uploads_dir()) {}
+
+  Expected expected;
+  fs::path target;
+  DurableFile file;
+  Sha256 hash;
+};
+
+BlobStore::Upload::Upload(std::unique_ptr<State> state) : state_(std::move(state)) {}
+BlobStore::Upload::Upload(Upload&&) noexcept = default;
+BlobStore::Upload& BlobStore::Upload::operator=(Upload&&) noexcept = default;
+BlobStore::Upload::~Upload() = default;
+
+uint64_t BlobStore::Upload::written_bytes() const {
+  return state_->file.written_bytes();
+}
+
+void BlobStore::Upload::write(ByteView bytes) {
+  uint64_t total = state_->file.written_bytes() + bytes.size();
+  if (total > state_->expected.size_bytes) throw_wrong_size(state_->expected.size_bytes, total);
+  state_->file.write(bytes);
+  state_->hash.update(bytes);
+}
+
+void BlobStore::Upload::commit() {
+  const Expected& expected = state_->expected;
+  if (state_->file.written_bytes() != expected.size_bytes) {
+    throw_wrong_size(expected.size_bytes, state_->file.written_bytes());
+  }
+  std::string found = state_->hash.finish_hex();
+  if (found != expected.sha256) {
+    throw Error(
+        ErrorKind::kInvalid,
+        fmt::format("The upload's SHA-256 is {}, but {} was announced. Please upload again.", found,
+                    expected.sha256));
+  }
+  // The same content is there: keep it. It was complete before and may be being read. But it must
+  // be this long: a damaged one is replaced by what was just checked.
+  std::error_code error;
+  if (fs::file_size(state_->target, error) == expected.size_bytes && !error) {
+    fsync_dir(state_->target.parent_path());  // Whoever renamed it may not have come this far.
+    state_.reset();
+    return;
+  }
+  make_dirs(state_->target.parent_path());
+  state_->file.commit(kImmutableMode);
+  state_.reset();
+}
+
+struct BlobStore::PartUpload::State {
+  State(fs::path target, uint64_t size) : file(std::move(target)), size_bytes(size) {}
+
+  DurableFile file;
+  uint64_t size_bytes;
+  Sha256 hash;
+};
+
+BlobStore::PartUpload::PartUpload(std::unique_ptr<State> state) : state_(std::move(state)) {}
+BlobStore::PartUpload::PartUpload(PartUpload&&) noexcept = default;
+BlobStore::PartUpload& BlobStore::PartUpload::operator=(PartUpload&&) noexcept = default;
+BlobStore::PartUpload::~PartUpload() = default;
+
+void BlobStore::PartUpload::write(ByteView bytes) {
+  uint64_t total = state_->file.written_bytes() + bytes.size();
+  if (total > state_->size_bytes) throw_wrong_size(state_->size_bytes, total);
+  state_->file.write(bytes);
+  state_->hash.update(bytes);
+}
+
+std::string BlobStore::PartUpload::commit() {
+  if (state_->file.written_bytes() != state_->size_bytes) {
+    throw_wrong_size(state_->size_bytes, state_->file.written_bytes());
+  }
+  state_->file.commit();
+  return state_->hash.finish_hex().substr(0, 32);
+}
+
+BlobStore::BlobStore(fs::path data_dir)
+    : blobs_dir_(data_dir / "blobs"), uploads_dir_(data_dir / "uploads") {
+  make_dirs(blobs_dir_);
+  make_dirs(uploads_dir_);
+}
+
+std::string BlobStore::checked_sha256(std::string_view sha256) {
+  if (!is_sha256_hex(sha256)) {
+    throw Error(ErrorKind::kInvalid, "An object id must be a SHA-256 of 64 hex digits.");
+  }
+  return to_lower(sha256);
+}
+
+fs::path BlobStore::path_of(std::string_view sha256) const {
+  std::string name = checked_sha256(sha256);
+  return blobs_dir_ / name.substr(0, 2) / name.substr(2, 2) / name;
+}
+
+std::optional<uint64_t> BlobStore::size_of(std::string_view sha256) const {
+  std::error_code error;
+  uint64_t size_bytes = fs::file_size(path_of(sha256), error);
+  if (error) return std::nullopt;
+  return size_bytes;
+}
+
+std::unique_ptr<Source> BlobStore::open(std::string_view sha256) const {
+  return open_file_source(path_of(sha256));
+}
+
+BlobStore::Upload BlobStore::begin(Expected expected) const {
+  expected.sha256 = checked_sha256(expected.sha256);
+  return Upload(std::make_unique<Upload::State>(*this, std::move(expected)));
+}
+
+std::string BlobStore::put(std::string_view content) const {
+  std::string sha256 = sha256_hex(content);
+  Upload upload = begin({.sha256 = sha256, .size_bytes = content.size()});
+  upload.write(as_bytes(content));
+  upload.commit();
+  return sha256;
+}
+
+BlobStore::PartUpload BlobStore::begin_part(const PartId& part) const {
+  if (!is_upload_id(part.upload_id) || part.number == 0 || part.number > kPartNumberMax) {
+    throw Error(ErrorKind::kInvalid, "There is no such part of an upload.");
+  }
+  fs::path folder = uploads_dir_ / part.upload_id;
+  make_dirs(folder);
+  return PartUpload(
+      std::make_unique<PartUpload::State>(folder / part_name(part.number), part.size_bytes));
+}
+
+void BlobStore::complete_parts(const std::string& upload_id, uint32_t part_count,
+                               Expected expected) const {
+  if (!is_upload_id(upload_id) || part_count > kPartNumberMax) {
+    throw Error(ErrorKind::kInvalid, "There is no such upload.");
+  }
+  fs::path folder = uploads_dir_ / upload_id;
+  // The client asks again when the first answer was lost: by then the parts may be gone.
+  bool has_parts = fs::exists(folder / part_name(1));
+  if (!has_parts && size_of(expected.sha256) == expected.size_bytes) return;
+
+  Upload whole = begin(std::move(expected));
+  for (uint32_t number = 1; number <= part_count; ++number) {
+    fs::path path = folder / part_name(number);
+    std::error_code error;
+    if (!fs::exists(path, error)) {
+      throw Error(ErrorKind::kInvalid, fmt::format("Part {} of the upload is missing.", number));
+    }
+    read_blocks(open_read(path), [&](ByteView block) { whole.write(block); });
+  }
+  whole.commit();
+  remove_tree(folder);
+}
+
+void BlobStore::remove(std::string_view sha256) const {
+  remove_durably(path_of(sha256));
+}
+
+void BlobStore::for_each(
+    const std::function<void(const std::string& sha256, uint64_t size_bytes)>& on_blob) const {
+  for (const auto& entry : fs::recursive_directory_iterator(blobs_dir_)) {
+    if (!entry.is_regular_file() || !is_sha256_hex(entry.path().filename().string())) continue;
+    on_blob(entry.path().filename().string(), entry.file_size());
+  }
+}
+
+VerifyReport BlobStore::verify() const {
+  VerifyReport report;
+  for_each([&](const std::string& sha256, uint64_t size_bytes) {
+    report.checked_count += 1;
+    report.checked_bytes += size_bytes;
+    try {
+      Sha256 hash;
+      read_blocks(open_read(path_of(sha256)), [&](ByteView block) { hash.update(block); });
+      std::string found = hash.finish_hex();
+      if (found != sha256) {
+        report.problems.push_back(
+            fmt::format("blob {} is damaged: its {} bytes hash to {}", sha256, size_bytes, found));
+      }
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::kNotFound) return;  // Removed meanwhile.
+      report.problems.push_back(fmt::format("blob {} cannot be read: {}", sha256, error.what()));
+    }
+  });
+  return report;
+}
+
+uint64_t BlobStore::remove_stale_uploads(int64_t now_ms, int64_t age_ms) const {
+  uint64_t removed_count = 0;
+  for (const auto& entry : fs::directory_iterator(uploads_dir_)) {
+    // A folder's time moves with each part that arrives.
+    if (mtime_ms(entry.path()) > now_ms - age_ms) continue;
+    remove_tree(entry.path());
+    ++removed_count;
+  }
+  return removed_count;
+}
+
+}  // namespace hearth::blob

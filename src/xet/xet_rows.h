@@ -1,0 +1,84 @@
+#pragma once
+// The rows of the module's tables (private to the module). SQL stands in xet_rows_store.cc.
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "db/db.h"
+#include "xet/xet.h"
+
+namespace hearth::xet::rows {
+
+Bytes encode_terms(const std::vector<Term>& terms);
+/// Throws Error{kCorrupt}.
+std::vector<Term> decode_terms(ByteView bytes);
+
+// xorb
+std::optional<ChunkTable> find_table(db::Tx& tx, const MerkleHash& xorb);
+void insert_xorb(db::Tx& tx, const MerkleHash& xorb, const ChunkTable& table, int64_t now_ms);
+/// Replaces the table of a xorb, for rebuild().
+void put_xorb(db::Tx& tx, const MerkleHash& xorb, const ChunkTable& table, int64_t now_ms);
+/// False: there is no such xorb (any more). Locks the row until the transaction ends.
+bool touch_xorb(db::Tx& tx, const MerkleHash& xorb, int64_t now_ms);
+/// All hashes, in pages by order.
+std::vector<MerkleHash> xorbs_after(db::Tx& tx, const std::optional<MerkleHash>& after,
+                                    int64_t limit);
+
+// xorb_upload
+void insert_upload(db::Tx& tx, const std::string& user_id, const MerkleHash& xorb, int64_t now_ms);
+bool uploaded_since(db::Tx& tx, const std::string& user_id, const MerkleHash& xorb,
+                    int64_t since_ms);
+
+// xorb_use
+void insert_uses(db::Tx& tx, const std::string& repo_id, const std::set<MerkleHash>& xorbs);
+bool repo_uses(db::Tx& tx, const std::string& repo_id, const MerkleHash& xorb);
+/// Repositories that use the xorb, in pages by id.
+std::vector<std::string> repos_using(db::Tx& tx, const MerkleHash& xorb,
+                                     const std::string& after_repo_id, int64_t limit);
+
+// dedup_chunk
+struct DedupRow {
+  MerkleHash chunk;
+  MerkleHash xorb;
+};
+void insert_dedup(db::Tx& tx, const std::vector<DedupRow>& rows);
+std::vector<MerkleHash> xorbs_with_chunk(db::Tx& tx, const MerkleHash& chunk, int64_t limit);
+
+// xet_file
+std::optional<Recipe> find_file(db::Tx& tx, const MerkleHash& file_hash);
+std::optional<Recipe> find_file_by_sha256(db::Tx& tx, const std::string& sha256);
+void insert_file(db::Tx& tx, const Recipe& recipe, int64_t now_ms);
+std::vector<MerkleHash> files_after(db::Tx& tx, const std::optional<MerkleHash>& after,
+                                    int64_t limit);
+
+// repo_lfs
+std::optional<LargeObject> find_object(db::Tx& tx, const std::string& repo_id,
+                                       const std::string& sha256);
+std::map<std::string, LargeObject> find_objects(db::Tx& tx, const std::string& repo_id,
+                                                const std::vector<std::string>& sha256s);
+std::vector<LargeObject> list_objects(db::Tx& tx, const std::string& repo_id,
+                                      const std::string& after_sha256, int64_t limit);
+/// Keeps an object's file hash when it has one, sets it when it has none.
+void insert_object(db::Tx& tx, const std::string& repo_id, const LargeObject& object,
+                   int64_t now_ms);
+bool repo_has_file(db::Tx& tx, const std::string& repo_id, const MerkleHash& file_hash);
+/// Repositories that have the object only as a whole file.
+bool any_whole_only(db::Tx& tx, const std::string& sha256);
+void copy_objects(db::Tx& tx, const std::string& from_repo_id, const std::string& to_repo_id,
+                  int64_t now_ms);
+void copy_uses(db::Tx& tx, const std::string& from_repo_id, const std::string& to_repo_id);
+void delete_repo(db::Tx& tx, const std::string& repo_id);
+
+struct OwnedObject {
+  std::string repo_id;
+  LargeObject object;
+};
+/// Every object of every repository, in pages by (repo, sha256).
+std::vector<OwnedObject> objects_after(db::Tx& tx, const std::string& repo_id,
+                                       const std::string& sha256, int64_t limit);
+
+}  // namespace hearth::xet::rows
