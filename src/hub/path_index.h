@@ -19,7 +19,7 @@
 #include "hub/repo.h"
 
 namespace hearth::git {
-class Repo;
+class GitRepo;
 }
 
 namespace hearth::hub {
@@ -34,7 +34,7 @@ class PathIndex {
   /// the walk did not reach are absent.
   static constexpr size_t kWalkCommitsMax = 2000;
   std::map<std::string, LastCommit, std::less<>> last_commits(
-      const Repo& repo, git::Repo& git, const std::string& commit_oid,
+      const Repo& repo, git::GitRepo& git, const std::string& commit_oid,
       const std::vector<std::string>& paths);
 
   /// What an update of main changes in the index; worked out before the transaction.
@@ -44,7 +44,7 @@ class PathIndex {
     std::map<std::string, LastCommit, std::less<>> changed;
     std::vector<std::string> removed;
   };
-  Delta work_out(git::Repo& git, const std::string& from_oid, const std::string& to_oid);
+  Delta work_out(git::GitRepo& git, const std::string& from_oid, const std::string& to_oid);
   /// False: the index did not stand at `from_oid`; nothing was changed.
   static bool apply(db::Tx& tx, const std::string& repo_id, const Delta& delta);
   /// The commit that the index was made from; empty when there is none.

@@ -26,8 +26,10 @@
 #include "hub/repo.h"
 
 namespace hearth::git {
-class Repo;
-}
+class GitRepo;
+class Quarantine;
+class ReceivePack;
+}  // namespace hearth::git
 
 namespace hearth::hub {
 
@@ -43,24 +45,17 @@ struct RefChange {
 /// Where a change comes from: events and the audit tell it.
 enum class ChangeKind { kPush, kCommit, kBranch, kTag, kMerge, kCreate };
 
-/// A new repository's or a change's quarantine: objects written here are seen by the checks and go
-/// to the repository only when those pass.
-class Quarantine;
-
 class Receive {
  public:
   Receive(HubContext context, PathIndex& path_index);
 
-  /// The body of POST git-receive-pack, spooled to a file and not compressed. Returns the body of
-  /// the answer (application/x-git-receive-pack-result): refs that were refused carry the reason
-  /// there, in words for the person who pushed. Throws Error{kInvalid} when it is no such request.
+  /// Decides about a push whose body has arrived in `pack` (finish() included) and moves the refs.
+  /// Returns the body of the answer (application/x-git-receive-pack-result): refs that were refused
+  /// carry the reason there, in words for the person who pushed.
   ///
   /// The route has checked that the caller is signed in, sees the repository and may discuss in it
-  /// by a credential that may write; who may move which ref is decided here.
-  std::string push(const Caller& caller, const Repo& repo, const fs::path& body_file);
-
-  /// The advertisement for GET info/refs?service=git-receive-pack, with its service line.
-  std::string advertise(const Repo& repo);
+  /// (RepoAction::kDiscuss); who may move which ref is decided here.
+  std::string push(const Caller& caller, const Repo& repo, git::ReceivePack& pack);
 
   /// Moves refs whose new objects are already in the repository or in `quarantine` (may be null).
   /// All or none where they come from the API (one ref each). Throws kConflict (code "RefMoved")
@@ -76,7 +71,7 @@ class Receive {
     /// For refs/pr/N that a commit opens: stored in the pending row, so that a crash keeps it.
     std::string pull_request_json = {};
   };
-  void apply(const Caller& caller, const Repo& repo, git::Repo& git, Quarantine* quarantine,
+  void apply(const Caller& caller, const Repo& repo, git::GitRepo& git, git::Quarantine* quarantine,
              Change change);
 
   /// Completes or drops what a crash left of this repository. Cheap when there is nothing.

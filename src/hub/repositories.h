@@ -20,7 +20,7 @@
 #include "hub/repo.h"
 
 namespace hearth::git {
-class Repo;
+class GitRepo;
 }
 
 namespace hearth::hub {
@@ -105,8 +105,8 @@ class Repositories {
 
   /// DATA/git/<ab>/<repo id>.git
   fs::path git_dir(const Repo& repo) const;
-  /// Throws Error{kCorrupt} when the folder is missing or is no repository.
-  std::unique_ptr<git::Repo> open_git(const Repo& repo) const;
+  /// Include git/git.h to use it. Throws Error{kCorrupt} when the folder is missing.
+  git::GitRepo open_git(const Repo& repo) const;
 
   /// Bytes of what it holds: large files once each, and its git objects as last measured.
   uint64_t used_storage_bytes(const Repo& repo);
