@@ -1,6 +1,9 @@
 #include "http/exchange.h"
 
+#include <algorithm>
+
 #include "base/log.h"
+#include "base/text.h"
 #include "http/compress.h"
 
 namespace hearth::http {
@@ -16,6 +19,28 @@ void Exchange::begin(App& app, bool compress) {
     plan = std::move(std::get<Plan>(decision));
     handler_wait_ms = plan->handler_wait.count();
     if (!head.has_body()) handle(compress);
+  } catch (...) {
+    take_exception(app);
+  }
+}
+
+void Exchange::prepare_body(App& app, const Limits& limits) {
+  try {
+    const uint64_t bytes_max = plan->sink ? plan->body_bytes_max : limits.drain_bytes_max;
+    if (head.content_length.value_or(0) > bytes_max) {
+      throw Error(ErrorKind::kTooLarge, "The request body is too large.");
+    }
+    std::string_view encoding = head.headers.get(kContentEncoding).value_or("identity");
+    if (plan->sink && !plan->raw_encoding && !equals_ignoring_case(encoding, "identity")) {
+      if (!plan->allow_gzip ||
+          (!equals_ignoring_case(encoding, "gzip") && !equals_ignoring_case(encoding, "x-gzip"))) {
+        response = edge_error(415, "This Content-Encoding is not accepted here.");
+        return;
+      }
+      gunzip = make_gunzip_sink(*plan->sink, bytes_max, limits.body_block_bytes);
+    }
+    block.resize(static_cast<size_t>(
+        std::min(limits.body_block_bytes, head.content_length.value_or(UINT64_MAX))));
   } catch (...) {
     take_exception(app);
   }
@@ -49,6 +74,14 @@ void Exchange::generate(Generator& generator) {
     log_warning("http: {} {}: the body broke off: {}", head.request_id, head.raw_path,
                 error.what());
   }
+}
+
+bool Exchange::may_block_when_destroyed() const {
+  if (plan && plan->sink) return true;
+  return response &&
+         std::any_of(response->body.begin(), response->body.end(), [](const Part& part) {
+           return std::holds_alternative<std::unique_ptr<Generator>>(part);
+         });
 }
 
 void Exchange::handle(bool compress) {

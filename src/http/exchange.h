@@ -25,7 +25,8 @@ class PeerState : public Peer {
 /// on after its connection has ended. At any time only one of the two touches it; the atomics are
 /// for the connection's look at its clock.
 ///
-/// The functions below run on the pool, do not throw, and leave errors in `response`.
+/// The functions below run on the pool but where they say otherwise, do not throw, and leave
+/// errors in `response`.
 struct Exchange {
   RequestHead head;
   std::optional<Plan> plan;
@@ -40,12 +41,18 @@ struct Exchange {
 
   /// Asks the App; handles at once if there is no body to wait for.
   void begin(App& app, bool compress);
+  /// Checks the body's size and encoding against the plan and makes room for blocks. On the edge:
+  /// it does not block.
+  void prepare_body(App& app, const Limits& limits);
   /// Gives the first `count` bytes of `block` to the sink; with `last`, finishes and handles.
   void take_block(App& app, size_t count, bool last, bool compress);
   /// Lets the App word an error of the edge's own.
   void fail(App& app, const Error& error);
   /// Asks a generator for the next bytes, into `made`.
   void generate(Generator& generator);
+  /// Whether it has a sink or a generator: they may own children or large files, so the pool shall
+  /// let them go.
+  bool may_block_when_destroyed() const;
 
  private:
   void handle(bool compress);

@@ -235,8 +235,9 @@ class App {
   /// Decides on a request before its body is read: route, identity, access, limits. A Response
   /// refuses it (401, 403, 404, 413 …). On a pool thread; may block and throw.
   virtual std::variant<Plan, Response> begin(const RequestHead& head) = 0;
-  /// Turns what begin, a sink or a handler threw into an answer; also kTooLarge, kUnavailable
-  /// (full queue) and kInvalid (bad body) from the edge itself. Must not throw.
+  /// Turns what begin, a sink or a handler threw into an answer. The edge asks too, on its own
+  /// thread: kTooLarge for a body over the limit, kUnavailable with retry_after_s for a full queue.
+  /// So it must be quick, and must not throw.
   virtual Response on_error(std::exception_ptr error, const RequestHead& head) = 0;
   /// After the response. On an edge thread: must not block or throw.
   virtual void on_done(const RequestHead& head, const Outcome& outcome) noexcept;

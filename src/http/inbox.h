@@ -29,8 +29,15 @@ class Inbox {
   void commit(size_t count) { end_ += count; }
   void consume(size_t count) { begin_ += count; }
   void clear() { begin_ = end_ = 0; }
+  /// Gives back memory that a body needed. Only when empty.
+  void shrink() {
+    clear();
+    if (bytes_.size() > kIdleBytesMax) bytes_ = {};
+  }
 
  private:
+  static constexpr size_t kIdleBytesMax = 8 * 1024;
+
   std::vector<char> bytes_;
   size_t begin_ = 0;
   size_t end_ = 0;

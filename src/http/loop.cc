@@ -32,9 +32,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -45,6 +43,7 @@
 #include "http/head_parser.h"
 #include "http/inbox.h"
 #include "http/response_head.h"
+#include "http/transfer.h"
 
 namespace hearth::http {
 namespace {
@@ -63,8 +62,10 @@ using Descriptor = asio::posix::basic_stream_descriptor<Executor>;
 using Timer = asio::basic_waitable_timer<SteadyClock, asio::wait_traits<SteadyClock>, Executor>;
 
 constexpr asio::use_awaitable_t<Executor> kAwait;
-constexpr size_t kReadBytes = 16 * 1024;  // One receive into the inbox.
+constexpr size_t kReadBytes = 4 * 1024;       // One receive of a head; most are below 1 KiB.
+constexpr size_t kReadBodyBytes = 64 * 1024;  // One receive of a chunked or unwanted body.
 constexpr size_t kEmptyLinesMax = 4;  // Before a request line; old clients end bodies with CRLF.
+constexpr int kRetryAfterBusy = 2;    // Seconds; a full queue empties in about that.
 constexpr SteadyClock::time_point kNever = SteadyClock::time_point::max();
 
 class Connection;
@@ -144,9 +145,13 @@ class Connection {
   void cut();
 
  private:
-  // How a request's body stands once the response is there.
+  // How far a request's body has come.
   struct BodyState {
-    BodyDecoder decoder = BodyDecoder::with_length(0);
+    BodyState(const RequestHead& head, const Limits& limits);
+    // Whether what is left can be read and dropped so that the connection may go on.
+    bool rest_is_small(const Limits& limits) const;
+
+    BodyDecoder decoder;
     bool continue_pending = false;  // The client waits for 100 Continue, and did not get it.
     bool broken = false;            // Framing lost, or the client too slow: nothing more to read.
     uint64_t received_bytes = 0;
@@ -157,22 +162,20 @@ class Connection {
   Task<> decide(std::shared_ptr<Exchange> exchange);
   Task<bool> take_body(std::shared_ptr<Exchange> exchange, BodyState& body);
   Task<bool> fill_block(std::span<uint8_t> block, BodyState& body, size_t& filled,
-                        std::optional<Response>& refusal);
-  Task<> fail(std::shared_ptr<Exchange> exchange, Error error);
-  Task<bool> respond(std::shared_ptr<Exchange> exchange, bool& keep_alive, uint64_t& head_bytes);
+                        std::optional<Refusal>& refusal);
+  Task<bool> respond(std::shared_ptr<Exchange> exchange, bool& keep_alive);
   Task<bool> send_part(std::shared_ptr<Exchange> exchange, Part& part, bool chunked, bool last);
   Task<bool> send_generated(std::shared_ptr<Exchange> exchange, Generator& generator, bool chunked);
   Task<bool> send_file(FileRange range);
-  Task<bool> warm_up(std::shared_ptr<Fd> file, uint64_t offset_bytes, uint64_t length_bytes);
-  Task<bool> refuse(Refusal refusal, RequestHead head);
+  Task<> refuse(Refusal refusal);
   Task<bool> drain(BodyState& body);
   Task<> linger();
 
   Task<Ran> on_pool(Pool::Kind kind, std::function<void()> work, milliseconds wait,
                     std::shared_ptr<Exchange> exchange);
   Task<Woken> wait_for(int fd, Descriptor::wait_type what, milliseconds wait, milliseconds alarm);
-  Task<bool> receive();
-  Task<bool> send_all(std::array<std::string_view, 3> pieces, bool more_follows);
+  Task<bool> receive(size_t bytes_max);
+  Task<bool> send_all(Pieces pieces, bool more_follows);
   Task<bool> wait_writable();
 
   void set_deadline(milliseconds from_now);
@@ -199,12 +202,25 @@ class Connection {
   bool first_ = true;     // No request was served yet.
   bool cut_ = false;
   bool watch_peer_ = false;
+  bool abandoned_ = false;   // A pool thread may still be at work on this request.
   uint64_t sent_bytes_ = 0;  // On this connection, heads too.
+  uint64_t head_bytes_ = 0;  // Of the current response's head.
 };
 
 // A parameter lives in the coroutine's frame; a captured one would die with the lambda.
 Task<> serve(std::unique_ptr<Connection> connection) {
   co_await connection->run();
+}
+
+Connection::BodyState::BodyState(const RequestHead& head, const Limits& limits)
+    : decoder(head.chunked ? BodyDecoder::chunked(limits)
+                           : BodyDecoder::with_length(head.content_length.value_or(0))),
+      continue_pending(head.has_body() && head.headers.has(kExpect) && head.http_version == "1.1") {
+}
+
+bool Connection::BodyState::rest_is_small(const Limits& limits) const {
+  return !broken && !continue_pending && !decoder.is_chunked() &&
+         decoder.left_bytes_min() <= limits.drain_bytes_max;
 }
 
 Connection::Connection(Loop::Impl& loop, Arrival arrival)
@@ -238,70 +254,61 @@ Task<bool> Connection::serve_one() {
   std::optional<RequestHead> head;
   std::optional<Refusal> refusal;
   bool complete = co_await read_head(head, refusal);
-  if (refusal) {
-    ++shared_.counters.requests_malformed;
-    co_return co_await refuse(std::move(*refusal), RequestHead{});
-  }
+  if (refusal) co_await refuse(std::move(*refusal));
   if (!complete) co_return false;
 
   const SteadyClock::time_point start = SteadyClock::now();
+  const uint64_t sent_before = sent_bytes_;
   ++shared_.counters.requests;
   auto exchange = std::make_shared<Exchange>();
   exchange->head = std::move(*head);
   bool keep_alive = wants_keep_alive(exchange->head);
+  BodyState body(exchange->head, limits_);
+  head_bytes_ = 0;
 
-  BodyState body;
-  if (exchange->head.chunked) {
-    body.decoder = BodyDecoder::chunked(limits_);
-  } else {
-    body.decoder = BodyDecoder::with_length(exchange->head.content_length.value_or(0));
-  }
-  body.continue_pending = exchange->head.has_body() && exchange->head.headers.has(kExpect) &&
-                          exchange->head.http_version == "1.1";
-
-  Outcome outcome;
   co_await decide(exchange);
   bool alive = !cut_;
-  if (alive && !exchange->response) alive = co_await take_body(exchange, body);
+  if (alive && !abandoned_ && !exchange->response) alive = co_await take_body(exchange, body);
+  if (alive && abandoned_) {
+    // The pool still has the exchange and may write into it; the answer needs one of its own.
+    auto late = std::make_shared<Exchange>();
+    late->head = exchange->head;
+    late->response = edge_error(504, "The server took too long. Please retry.");
+    exchange = std::move(late);
+    body.broken = true;
+    keep_alive = false;
+  }
 
-  uint64_t head_bytes = 0;
-  const uint64_t sent_before = sent_bytes_;
-  bool rest_is_small = !body.broken && !body.continue_pending && !body.decoder.is_chunked() &&
-                       body.decoder.left_bytes_min() <= limits_.drain_bytes_max;
-  if (alive && exchange->response) {
+  Outcome outcome;
+  if (alive) {
     outcome.status = exchange->response->status;
-    if (!body.decoder.done() && !rest_is_small) keep_alive = false;
-    if (peer_->gone() || shared_.draining) keep_alive = false;
-    alive = outcome.complete = co_await respond(exchange, keep_alive, head_bytes);
-    ++shared_.counters.responses_by_class[std::clamp(outcome.status / 100, 0, 5)];
+    const bool all_read = body.decoder.done();
+    if ((!all_read && !body.rest_is_small(limits_)) || peer_->gone() || shared_.draining) {
+      keep_alive = false;
+    }
+    alive = outcome.complete = co_await respond(exchange, keep_alive);
   }
   outcome.received_bytes = body.received_bytes;
-  outcome.sent_bytes = sent_bytes_ - sent_before - std::min(head_bytes, sent_bytes_ - sent_before);
+  outcome.sent_bytes = sent_bytes_ - std::min(sent_bytes_, sent_before + head_bytes_);
   outcome.duration =
       std::chrono::duration_cast<std::chrono::microseconds>(SteadyClock::now() - start);
   shared_.counters.received_bytes += outcome.received_bytes;
   shared_.counters.sent_bytes += outcome.sent_bytes;
   shared_.app.on_done(exchange->head, outcome);
 
-  // Sinks and generators may own children or big files: they are let go on the pool.
-  watch_peer_ = false;
   waited_.reset();
   waited_number_ = -1;
-  if (exchange->plan) {
+  if (!abandoned_ && exchange->may_block_when_destroyed()) {
     shared_.pool.submit(Pool::Kind::kBegun, [exchange = std::move(exchange)] {});
   }
   exchange.reset();
-
   if (!alive) co_return false;
-  if (!body.decoder.done()) {
-    if (keep_alive) {
-      if (!co_await drain(body)) co_return false;
-    } else {
-      co_await linger();
-    }
+  if (!keep_alive) {
+    if (!body.decoder.done()) co_await linger();
+    co_return false;
   }
   first_ = false;
-  co_return keep_alive;
+  co_return co_await drain(body);
 }
 
 // True: `head` is set. False: the connection is over, or `refusal` is set.
@@ -317,6 +324,7 @@ Task<bool> Connection::read_head(std::optional<RequestHead>& head,
       ++empty_lines;
     }
     idle_ = inbox_.view().empty();
+    if (idle_) inbox_.shrink();
     if (idle_ && shared_.draining) co_return false;
     if (!idle_) {
       if (!begun) set_deadline(limits_.head_wait);
@@ -338,7 +346,7 @@ Task<bool> Connection::read_head(std::optional<RequestHead>& head,
         break;
       }
     }
-    if (!co_await receive()) {
+    if (!co_await receive(kReadBytes)) {
       if (expired_ && begun) {
         ++shared_.counters.timeouts;
         refusal = Refusal{408, "The request headers did not arrive in time."};
@@ -355,73 +363,56 @@ Task<bool> Connection::read_head(std::optional<RequestHead>& head,
   co_return true;
 }
 
-// Asks the App. Afterwards there is a plan, a response, or the connection was cut.
+// Asks the App. Afterwards there is a plan or a response, or the request was abandoned or cut.
 Task<> Connection::decide(std::shared_ptr<Exchange> exchange) {
   Ran ran = co_await on_pool(
       Pool::Kind::kNew,
       [exchange, &shared = shared_] { exchange->begin(shared.app, shared.compress); },
       limits_.handler_wait, exchange);
-  switch (ran) {
-    case Ran::kDone:
-    case Ran::kCut:
-      break;
-    case Ran::kRefused:
-      ++shared_.counters.requests_refused;
-      exchange->response =
-          edge_error(503, "The server is busy. Please retry in a moment.").with(kRetryAfter, "2");
-      break;
-    case Ran::kOverdue:
-      break;
-  }
+  if (ran != Ran::kRefused) co_return;
+  ++shared_.counters.requests_refused;
+  exchange->fail(shared_.app,
+                 Error(ErrorKind::kUnavailable, "The server is busy. Please retry in a moment.",
+                       {.retry_after_s = kRetryAfterBusy}));
 }
 
 // Moves the body into the sink. False: the peer is gone. Otherwise there is a response, possibly
 // with part of the body unread.
 Task<bool> Connection::take_body(std::shared_ptr<Exchange> exchange, BodyState& body) {
-  const RequestHead& head = exchange->head;
   Plan& plan = *exchange->plan;
   const uint64_t bytes_max = plan.sink ? plan.body_bytes_max : limits_.drain_bytes_max;
-  std::string_view encoding = head.headers.get(kContentEncoding).value_or("identity");
-  if (plan.sink && !plan.raw_encoding && !equals_ignoring_case(encoding, "identity")) {
-    bool gzip = equals_ignoring_case(encoding, "gzip") || equals_ignoring_case(encoding, "x-gzip");
-    if (!gzip || !plan.allow_gzip) {
-      exchange->response = edge_error(415, "This Content-Encoding is not accepted here.");
-      co_return true;
-    }
-    exchange->gunzip = make_gunzip_sink(*plan.sink, bytes_max, limits_.body_block_bytes);
-  }
-  if (head.content_length.value_or(0) > bytes_max) {
-    co_await fail(exchange, Error(ErrorKind::kTooLarge, "The request body is too large."));
-    co_return !cut_;
-  }
+  exchange->prepare_body(shared_.app, limits_);
+  if (exchange->response) co_return true;
   if (body.continue_pending) {
     if (!co_await send_all({"HTTP/1.1 100 Continue\r\n\r\n"}, false)) co_return false;
     body.continue_pending = false;
   }
 
-  exchange->block.resize(static_cast<size_t>(
-      std::min(limits_.body_block_bytes, head.content_length.value_or(limits_.body_block_bytes))));
   while (true) {
     size_t filled = 0;
-    std::optional<Response> refusal;
+    std::optional<Refusal> refusal;
     if (!co_await fill_block(exchange->block, body, filled, refusal)) {
       give_up();
       co_return false;
     }
     if (refusal) {
-      exchange->response = std::move(refusal);
+      exchange->response = edge_error(refusal->status, refusal->message);
       co_return true;
     }
     body.received_bytes += filled;
     if (body.received_bytes > bytes_max) {
-      co_await fail(exchange, Error(ErrorKind::kTooLarge, "The request body is too large."));
-      co_return !cut_;
+      exchange->fail(shared_.app, Error(ErrorKind::kTooLarge, "The request body is too large."));
+      co_return true;
     }
     const bool last = body.decoder.done();
     BodySink* sink = exchange->gunzip ? exchange->gunzip.get() : plan.sink.get();
     if (sink && filled > 0 && sink->wait_fd() >= 0) {
       Woken woken = co_await wait_for(sink->wait_fd(), Descriptor::wait_write, limits_.handler_wait,
                                       milliseconds{0});
+      if (woken == Woken::kOverdue) {
+        exchange->response = edge_error(504, "The server took too long. Please retry.");
+        co_return true;
+      }
       if (woken != Woken::kReady) co_return false;
     }
     Ran ran = co_await on_pool(
@@ -438,7 +429,7 @@ Task<bool> Connection::take_body(std::shared_ptr<Exchange> exchange, BodyState& 
 // Fills `block` as far as the body goes. False: the peer is gone. `refusal`: the body is malformed
 // or too slow.
 Task<bool> Connection::fill_block(std::span<uint8_t> block, BodyState& body, size_t& filled,
-                                  std::optional<Response>& refusal) {
+                                  std::optional<Refusal>& refusal) {
   const SteadyClock::time_point start = SteadyClock::now();
   while (!body.decoder.done() && filled < block.size()) {
     std::string_view input = inbox_.view();
@@ -448,7 +439,7 @@ Task<bool> Connection::fill_block(std::span<uint8_t> block, BodyState& body, siz
       if (!produced) {
         body.broken = true;
         ++shared_.counters.requests_malformed;
-        refusal = edge_error(400, "The chunked request body is malformed.");
+        refusal = Refusal{400, "The request body is malformed: " + produced.error().message + "."};
         co_return true;
       }
       filled += *produced;
@@ -473,31 +464,21 @@ Task<bool> Connection::fill_block(std::span<uint8_t> block, BodyState& body, siz
         body.decoder.took_directly(count);
       }
     } else {
-      received = co_await receive();
+      received = co_await receive(kReadBodyBytes);
     }
     if (!received) {
       if (!expired_ || cut_) co_return false;
       ++shared_.counters.timeouts;
       body.broken = true;
-      refusal = edge_error(408, "The request body did not arrive in time.");
+      refusal = Refusal{408, "The request body did not arrive in time."};
       co_return true;
     }
   }
   co_return true;
 }
 
-Task<> Connection::fail(std::shared_ptr<Exchange> exchange, Error error) {
-  co_await on_pool(
-      Pool::Kind::kBegun,
-      [exchange, error = std::move(error), &shared = shared_] {
-        exchange->fail(shared.app, error);
-      },
-      limits_.handler_wait, exchange);
-}
-
 // Sends the response. False: it could not be sent whole, the connection is over.
-Task<bool> Connection::respond(std::shared_ptr<Exchange> exchange, bool& keep_alive,
-                               uint64_t& head_bytes) {
+Task<bool> Connection::respond(std::shared_ptr<Exchange> exchange, bool& keep_alive) {
   Response& response = *exchange->response;
   if (response.status < 200 || response.status > 599) response.status = 500;
   ResponseHead head =
@@ -507,7 +488,8 @@ Task<bool> Connection::respond(std::shared_ptr<Exchange> exchange, bool& keep_al
                                      .http_1_0 = exchange->head.http_version == "1.0",
                                      .keep_alive = keep_alive});
   keep_alive = head.keep_alive;
-  head_bytes = head.text.size();
+  head_bytes_ = head.text.size();
+  ++shared_.counters.responses_by_class[response.status / 100];
   if (head.framing == Framing::kNoBody || response.body.empty()) {
     co_return co_await send_all({head.text}, false);
   }
@@ -566,7 +548,6 @@ Task<bool> Connection::send_generated(std::shared_ptr<Exchange> exchange, Genera
     Ran ran = co_await on_pool(
         Pool::Kind::kBegun, [exchange, &generator] { exchange->generate(generator); },
         std::max(left, limits_.tick), nullptr);
-    if (ran == Ran::kOverdue) ++shared_.counters.timeouts;
     if (ran != Ran::kDone || peer_->gone() || exchange->generator_failed) co_return false;
 
     if (!exchange->made.empty()) {
@@ -610,77 +591,40 @@ Task<bool> Connection::send_generated(std::shared_ptr<Exchange> exchange, Genera
 }
 
 Task<bool> Connection::send_file(FileRange range) {
-  auto offset = static_cast<off_t>(range.offset_bytes);
-  uint64_t left = range.length_bytes;
-  uint64_t warm_left = 0;
-  while (left > 0) {
-    if (warm_left == 0) {
-      warm_left = std::min(left, limits_.send_step_bytes);
-      if (!co_await warm_up(range.fd, static_cast<uint64_t>(offset), warm_left)) co_return false;
+  uint64_t offset_bytes = range.offset_bytes;
+  uint64_t left_bytes = range.length_bytes;
+  while (left_bytes > 0) {
+    const uint64_t step_bytes = std::min(left_bytes, limits_.send_step_bytes);
+    FileLeft step{offset_bytes, step_bytes};
+    // sendfile would wait for the disk on this thread; let a pool thread do that.
+    if (!is_cached(*range.fd, step)) {
+      Ran ran = co_await on_pool(
+          Pool::Kind::kBegun, [file = range.fd, step] { read_ahead(*file, step); },
+          limits_.stream_idle, nullptr);
+      if (ran != Ran::kDone) co_return false;
     }
-    ssize_t count = ::sendfile(socket_.native_handle(), range.fd->get(), &offset,
-                               static_cast<size_t>(warm_left));
-    if (count > 0) {
-      left -= static_cast<uint64_t>(count);
-      warm_left -= static_cast<uint64_t>(count);
-      sent_bytes_ += static_cast<uint64_t>(count);
-      // A peer that reads as fast as we send must not keep the loop from the others.
-      if (left > 0 && warm_left == 0) co_await asio::post(loop_.executor(), kAwait);
-      if (cut_) co_return false;
-      continue;
+    while (step.length_bytes > 0) {
+      Sent sent = send_from_file(socket_.native_handle(), *range.fd, step, sent_bytes_);
+      if (sent == Sent::kFailed) co_return false;
+      if (sent == Sent::kWouldBlock && !co_await wait_writable()) co_return false;
     }
-    if (count == 0) {
-      log_error("http: a file is shorter than its response announced");
-      co_return false;
-    }
-    if (errno == EINTR) continue;
-    if (errno != EAGAIN && errno != EWOULDBLOCK) co_return false;
-    if (!co_await wait_writable()) co_return false;
+    offset_bytes += step_bytes;
+    left_bytes -= step_bytes;
+    // A peer that reads as fast as we send must not keep the loop from the others.
+    if (left_bytes > 0) co_await asio::post(loop_.executor(), kAwait);
+    if (cut_) co_return false;
   }
   co_return true;
 }
 
-// Makes sure that sendfile will not wait for the disk on this thread: bytes that are not in the
-// page cache are read by a pool thread first.
-Task<bool> Connection::warm_up(std::shared_ptr<Fd> file, uint64_t offset_bytes,
-                               uint64_t length_bytes) {
-  auto is_cached = [&file](uint64_t at) {
-    char byte = 0;
-    iovec piece{&byte, 1};
-    return preadv2(file->get(), &piece, 1, static_cast<off_t>(at), RWF_NOWAIT) >= 0 ||
-           errno != EAGAIN;
-  };
-  // First and last byte stand for the step; read-ahead fills the cache in order.
-  if (is_cached(offset_bytes) && is_cached(offset_bytes + length_bytes - 1)) co_return true;
-  Ran ran = co_await on_pool(
-      Pool::Kind::kBegun,
-      [file, offset_bytes, length_bytes] {
-        readahead(file->get(), static_cast<off64_t>(offset_bytes),
-                  static_cast<size_t>(length_bytes));
-        char byte = 0;
-        for (uint64_t at : {offset_bytes, offset_bytes + length_bytes - 1}) {
-          [[maybe_unused]] ssize_t count = pread(file->get(), &byte, 1, static_cast<off_t>(at));
-        }
-      },
-      limits_.stream_idle, nullptr);
-  co_return ran == Ran::kDone;
-}
-
 // Answers a head that never became a request, and ends the connection.
-Task<bool> Connection::refuse(Refusal refusal, RequestHead head) {
-  set_deadline(limits_.linger_wait);
-  head.request_id = choose_request_id(head.headers);
-  Response response = edge_error(refusal.status, refusal.message);
-  ResponseHead answer = write_response_head(response, {.method = "GET",
-                                                       .request_id = head.request_id,
-                                                       .date = loop_.date(),
-                                                       .http_1_0 = false,
-                                                       .keep_alive = false});
-  ++shared_.counters.responses_by_class[std::clamp(refusal.status / 100, 0, 5)];
-  if (co_await send_all({answer.text, std::get<std::string>(response.body.front())}, false)) {
-    co_await linger();
-  }
-  co_return false;
+Task<> Connection::refuse(Refusal refusal) {
+  ++shared_.counters.requests_malformed;
+  auto exchange = std::make_shared<Exchange>();
+  exchange->head.request_id = choose_request_id({});
+  exchange->response = edge_error(refusal.status, refusal.message);
+  bool keep_alive = false;
+  if (co_await respond(exchange, keep_alive)) co_await linger();
 }
 
 // Reads the small rest of a body that nobody wanted, so that the connection can go on.
@@ -688,7 +632,7 @@ Task<bool> Connection::drain(BodyState& body) {
   std::array<uint8_t, 4096> dropped;
   while (!body.decoder.done()) {
     size_t filled = 0;
-    std::optional<Response> refusal;
+    std::optional<Refusal> refusal;
     if (!co_await fill_block(dropped, body, filled, refusal) || refusal) co_return false;
   }
   co_return true;
@@ -703,7 +647,7 @@ Task<> Connection::linger() {
   set_deadline(limits_.linger_wait);
   while (!error && dropped_bytes < limits_.linger_bytes_max) {
     inbox_.clear();
-    if (!co_await receive()) break;
+    if (!co_await receive(kReadBodyBytes)) break;
     dropped_bytes += inbox_.view().size();
   }
 }
@@ -734,7 +678,7 @@ Task<Ran> Connection::on_pool(Pool::Kind kind, std::function<void()> work, milli
     co_await call->signal.async_wait(asio::redirect_error(kAwait, ignored));
     if (call->done) break;
     if (cut_) {
-      shared_.pool.withdraw(job);
+      abandoned_ = !shared_.pool.withdraw(job);
       ran = Ran::kCut;
       break;
     }
@@ -751,6 +695,9 @@ Task<Ran> Connection::on_pool(Pool::Kind kind, std::function<void()> work, milli
     deadline_ = start + wait_max;
     expired_ = false;
     if (SteadyClock::now() >= deadline_) {
+      ++shared_.counters.timeouts;
+      abandoned_ = true;
+      give_up();
       ran = Ran::kOverdue;
       break;
     }
@@ -794,8 +741,8 @@ Task<Woken> Connection::wait_for(int fd, Descriptor::wait_type what, millisecond
 }
 
 // Appends to the inbox. False: end, error, or the deadline has passed.
-Task<bool> Connection::receive() {
-  std::span<char> room = inbox_.prepare(kReadBytes);
+Task<bool> Connection::receive(size_t bytes_max) {
+  std::span<char> room = inbox_.prepare(bytes_max);
   error_code error;
   size_t count = co_await socket_.async_read_some(asio::buffer(room.data(), room.size()),
                                                   asio::redirect_error(kAwait, error));
@@ -805,35 +752,16 @@ Task<bool> Connection::receive() {
 }
 
 // Sends the pieces, which live in the awaiting frames. Waits as long as there is progress.
-Task<bool> Connection::send_all(std::array<std::string_view, 3> pieces, bool more_follows) {
+Task<bool> Connection::send_all(Pieces pieces, bool more_follows) {
   while (true) {
-    std::array<iovec, 3> list{};
-    size_t count = 0;
-    for (std::string_view piece : pieces) {
-      if (piece.empty()) continue;
-      list[count++] = {const_cast<char*>(piece.data()), piece.size()};
-    }
-    if (count == 0) co_return true;
-    msghdr message{};
-    message.msg_iov = list.data();
-    message.msg_iovlen = count;
-    ssize_t sent = ::sendmsg(socket_.native_handle(), &message,
-                             MSG_NOSIGNAL | MSG_DONTWAIT | (more_follows ? MSG_MORE : 0));
-    if (sent < 0) {
-      if (errno == EINTR) continue;
-      if (errno != EAGAIN && errno != EWOULDBLOCK) {
+    switch (send_pieces(socket_.native_handle(), pieces, more_follows, sent_bytes_)) {
+      case Sent::kAll:
+        co_return true;
+      case Sent::kFailed:
         give_up();
         co_return false;
-      }
-      if (!co_await wait_writable()) co_return false;
-      continue;
-    }
-    sent_bytes_ += static_cast<uint64_t>(sent);
-    auto left = static_cast<size_t>(sent);
-    for (std::string_view& piece : pieces) {
-      size_t taken = std::min(left, piece.size());
-      piece.remove_prefix(taken);
-      left -= taken;
+      case Sent::kWouldBlock:
+        if (!co_await wait_writable()) co_return false;
     }
   }
 }
