@@ -1,0 +1,203 @@
+// Comparing what is stored with what its name and record say, and making the records again.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "xet/table_cache.h"
+#include "xet/xet.h"
+#include "xet/xet_rows.h"
+
+namespace hearth::xet {
+namespace {
+
+constexpr int64_t kPage = 500;
+constexpr uint64_t kDedupModulo = 1024;
+
+/// Calls `on_hash` for each row, without holding a transaction meanwhile.
+template <typename Fetch, typename OnHash>
+void for_each_hash(db::Database& database, Fetch fetch, OnHash on_hash) {
+  std::optional<MerkleHash> after;
+  while (true) {
+    auto page = database.read([&](db::Tx& tx) { return fetch(tx, after, kPage); });
+    for (const MerkleHash& hash : page) on_hash(hash);
+    if (page.size() < kPage) return;
+    after = page.back();
+  }
+}
+
+/// Calls `on_file` with every file below `root` whose name is a hash.
+void for_each_stored(const fs::path& root,
+                     const std::function<void(const MerkleHash&, const fs::path&)>& on_file) {
+  for (const auto& entry : fs::recursive_directory_iterator(root)) {
+    if (!entry.is_regular_file()) continue;
+    if (auto hash = MerkleHash::from_text(entry.path().filename().string())) {
+      on_file(*hash, entry.path());
+    }
+  }
+}
+
+}  // namespace
+
+blob::VerifyReport XetStore::verify_xorbs() const {
+  blob::VerifyReport report;
+  for_each_hash(database_, rows::xorbs_after, [&](const MerkleHash& hash) {
+    report.checked_count += 1;
+    try {
+      auto recorded = database_.read([&](db::Tx& tx) { return rows::find_table(tx, hash); });
+      if (!recorded) return;  // Collected meanwhile.
+      ChunkTable found = read_table(hash);
+      report.checked_bytes += found.packed_bytes();
+      if (found != *recorded) {
+        report.problems.push_back(
+            fmt::format("xorb {}: its record is not that of its file; verify --rebuild makes it "
+                        "again",
+                        hash.text()));
+      }
+    } catch (const Error& error) {
+      report.problems.push_back(fmt::format("xorb {}: {}", hash.text(), error.message()));
+    }
+  });
+  for_each_stored(options_.data_dir / "xorbs", [&](const MerkleHash& hash, const fs::path&) {
+    bool known = database_.read([&](db::Tx& tx) { return rows::find_table(tx, hash).has_value(); });
+    if (!known) report.problems.push_back(fmt::format("xorb {}: it has no record", hash.text()));
+  });
+  return report;
+}
+
+blob::VerifyReport XetStore::verify_files() const {
+  blob::VerifyReport report;
+  Bytes block(1 << 20);
+  for_each_hash(database_, rows::files_after, [&](const MerkleHash& hash) {
+    report.checked_count += 1;
+    try {
+      auto recipe = database_.read([&](db::Tx& tx) { return rows::find_file(tx, hash); });
+      if (!recipe) return;
+      std::vector<SizedHash> leaves;
+      for (const Term& term : recipe->terms) {
+        auto table = table_of(term.xorb);
+        if (term.chunk_end > table->count()) {
+          throw Error(ErrorKind::kCorrupt, "a term goes beyond its xorb");
+        }
+        for (uint32_t i = term.chunk_begin; i < term.chunk_end; ++i) {
+          leaves.push_back(
+              {.hash = table->chunks[i].hash, .size_bytes = table->unpacked_length(i)});
+        }
+      }
+      if (file_hash(leaves) != hash) {
+        throw Error(ErrorKind::kCorrupt, "its chunks hash to something else");
+      }
+      std::string sha256 = recipe->sha256;
+      auto source = open_recipe(std::move(*recipe));
+      Sha256 digest;
+      for (uint64_t at = 0; size_t got = source->read(at, block); at += got) {
+        digest.update(ByteView(block.data(), got));
+        report.checked_bytes += got;
+      }
+      if (std::string found = digest.finish_hex(); found != sha256) {
+        throw Error(ErrorKind::kCorrupt, "its SHA-256 is " + found + ", not " + sha256);
+      }
+    } catch (const Error& error) {
+      report.problems.push_back(fmt::format("file {}: {}{}{}", hash.text(), error.message(),
+                                            error.detail().empty() ? "" : " ", error.detail()));
+    }
+  });
+  return report;
+}
+
+blob::VerifyReport XetStore::verify_shards() const {
+  blob::VerifyReport report;
+  for_each_stored(options_.data_dir / "shards", [&](const MerkleHash& hash, const fs::path& path) {
+    report.checked_count += 1;
+    try {
+      std::string bytes = read_file(path, 2 * kShardBytesMax);
+      report.checked_bytes += bytes.size();
+      if (shard_hash(as_bytes(bytes)) != hash) {
+        report.problems.push_back(fmt::format("shard {}: it is damaged", hash.text()));
+      }
+    } catch (const Error& error) {
+      report.problems.push_back(fmt::format("shard {}: {}", hash.text(), error.message()));
+    }
+  });
+  return report;
+}
+
+blob::VerifyReport XetStore::verify_objects() const {
+  blob::VerifyReport report;
+  std::string repo_id, sha256;
+  while (true) {
+    auto page =
+        database_.read([&](db::Tx& tx) { return rows::objects_after(tx, repo_id, sha256, kPage); });
+    for (const rows::OwnedObject& owned : page) {
+      report.checked_count += 1;
+      report.checked_bytes += owned.object.size_bytes;
+      try {
+        auto source = open_large(owned.repo_id, owned.object.sha256);
+        if (source->size_bytes() != owned.object.size_bytes) {
+          throw Error(ErrorKind::kCorrupt, "it has another size than its record");
+        }
+      } catch (const Error& error) {
+        report.problems.push_back(fmt::format("object {} of repository {}: {}", owned.object.sha256,
+                                              owned.repo_id, error.message()));
+      }
+    }
+    if (page.size() < kPage) return report;
+    repo_id = page.back().repo_id;
+    sha256 = page.back().object.sha256;
+  }
+}
+
+blob::VerifyReport XetStore::rebuild() {
+  blob::VerifyReport report;
+  for_each_stored(options_.data_dir / "xorbs", [&](const MerkleHash& hash, const fs::path&) {
+    report.checked_count += 1;
+    try {
+      ChunkTable table = read_table(hash);
+      report.checked_bytes += table.packed_bytes();
+      database_.write([&](db::Tx& tx) { rows::put_xorb(tx, hash, table, clock_.now_ms()); });
+    } catch (const Error& error) {
+      report.problems.push_back(fmt::format("xorb {}: {}", hash.text(), error.message()));
+    }
+  });
+  tables_->clear();
+  for_each_stored(options_.data_dir / "shards", [&](const MerkleHash& hash, const fs::path& path) {
+    report.checked_count += 1;
+    try {
+      std::string bytes = read_file(path, 2 * kShardBytesMax);
+      report.checked_bytes += bytes.size();
+      if (shard_hash(as_bytes(bytes)) != hash) throw Error(ErrorKind::kCorrupt, "it is damaged");
+      Shard shard =
+          value_or_throw(parse_shard(as_bytes(bytes)), "it cannot be read", ErrorKind::kCorrupt);
+      std::vector<rows::DedupRow> dedup;
+      database_.write([&](db::Tx& tx) {
+        dedup.clear();
+        for (const ShardFile& file : shard.files) {
+          if (!file.sha256) continue;  // Never in a shard that was stored here.
+          Recipe recipe{.file_hash = file.hash, .sha256 = *file.sha256, .terms = file.terms};
+          for (const Term& term : file.terms) recipe.size_bytes += term.unpacked_bytes;
+          rows::insert_file(tx, recipe, clock_.now_ms());
+          if (file.terms.empty()) continue;
+          const Term& first = file.terms.front();
+          auto table = rows::find_table(tx, first.xorb);
+          if (table && first.chunk_begin < table->count()) {
+            dedup.push_back({.chunk = table->chunks[first.chunk_begin].hash, .xorb = first.xorb});
+          }
+        }
+        for (const ShardXorb& xorb : shard.xorbs) {
+          for (const ShardChunk& chunk : xorb.chunks) {
+            if (chunk.hash.modulo(kDedupModulo) == 0) {
+              dedup.push_back({.chunk = chunk.hash, .xorb = xorb.hash});
+            }
+          }
+        }
+        rows::insert_dedup(tx, dedup);
+      });
+    } catch (const Error& error) {
+      report.problems.push_back(fmt::format("shard {}: {}", hash.text(), error.message()));
+    }
+  });
+  return report;
+}
+
+}  // namespace hearth::xet
