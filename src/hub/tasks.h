@@ -129,8 +129,6 @@ class Tasks {
   void wake();
 
  private:
-  void end_cancelled(db::Tx& tx, std::string_view id, std::string_view lease_owner);
-
   db::Database& database_;
   const Clock& clock_;
   std::mutex wake_mutex_;
@@ -161,6 +159,7 @@ class TaskContext {
   Tasks& tasks_;
   const Task task_;
   const std::string lease_owner_;
+  std::mutex beat_mutex_;  // Held while a heartbeat is under way; never inside a transaction.
   mutable std::mutex mutex_;
   std::optional<json::object> progress_;  // Not yet written.
   std::string log_;                       // Not yet written.
@@ -200,7 +199,9 @@ class TaskRunner {
  private:
   void work();
   void renew_leases();
+  void renew(TaskContext& context);
   void run(Task task);
+  void end(TaskContext& context, std::optional<Tasks::Failure> failure);
 
   Tasks& tasks_;
   const TaskRunnerOptions options_;
@@ -212,7 +213,7 @@ class TaskRunner {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool stopping_ = false;
-  std::set<TaskContext*> running_;
+  std::set<std::shared_ptr<TaskContext>> running_;  // Shared by the worker and the renewer.
 };
 
 }  // namespace hearth::hub
