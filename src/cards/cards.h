@@ -30,27 +30,31 @@ struct CardParts {
 };
 
 /// Splits a card at its `---` lines, as huggingface_hub's REGEX_YAML_BLOCK does: white space and a
-/// byte order mark may come first, lines end in LF or CRLF, and the block may be empty.
+/// byte order mark may come first, and lines end in LF, CRLF or CR. A line that only says `---`
+/// right after the first one does not end the block: the pattern wants a line between.
 /// Source: huggingface_hub 2.4.0 repocard.py.
 CardParts split_card(std::string_view content);
 
 /// Limits of a YAML document. A card is data of strangers: these hold memory, not only time.
-struct YamlLimits {
+struct YamlOptions {
   uint64_t bytes_max = 1u << 20;  // Of input.
   size_t depth_max = 64;          // Of nested collections, also those that come by an alias.
-  size_t node_count_max =
-      200'000;  // Of values in the result: what aliases multiply counts each time.
-  uint64_t text_bytes_max = 16u << 20;  // Of all texts in the result, counted the same way.
+  /// Of values in the result; what an alias repeats, and what an anchor keeps, counts each time.
+  uint64_t node_count_max = 200'000;
+  uint64_t text_bytes_max =
+      16u << 20;            // Of all texts and keys in the result, counted the same way.
+  uint64_t first_line = 1;  // What error messages call the first line.
 };
 
 /// Parses one YAML document into JSON, as PyYAML's SafeLoader followed by a JSON encoder would.
 ///
 /// YAML 1.1: `yes`, `no`, `on`, `off` are booleans; `010` is 8; `1:30` is 90; `<<` merges; a later
-/// duplicate of a key wins. Dates and times become the texts that the hosted hub shows
-/// ("2024-01-02", "2024-01-02T03:04:05.000Z"), binary its base64 text, keys that are not texts
-/// their YAML spelling, .nan and .inf null: JSON has no form for them. An empty document is null.
-/// Errors carry "… (line:column)"; lines count from 1 in this text.
-Parsed<json::value> parse_yaml(std::string_view text, const YamlLimits& limits = {});
+/// duplicate of a key wins. What JSON has no form for: dates and times become the text that a
+/// browser makes of them ("2024-01-02T00:00:00.000Z"), .nan and .inf null, binary its base64 text,
+/// keys that are not texts the way they are spelt, integers beyond 64 bits floating point. An empty
+/// document is null. Unlike PyYAML, a text that only looks like a date (2024-13-45) stays a text,
+/// and an anchor may be defined twice. Messages end in "(line:column)".
+Parsed<json::value> parse_yaml(std::string_view text, const YamlOptions& options = {});
 
 /// What /api/validate-yaml says.
 struct Validation {
