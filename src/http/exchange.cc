@@ -69,6 +69,11 @@ void Exchange::generate(Generator& generator) {
   more = false;
   try {
     more = generator.next(made);
+    made_bytes += made.size();
+    const std::optional<uint64_t> announced = generator.length_bytes();
+    if (announced && (made_bytes > *announced || (!more && made_bytes < *announced))) {
+      throw Error(ErrorKind::kInternal, "It has another length than was announced.");
+    }
   } catch (const std::exception& error) {
     generator_failed = true;
     log_warning("http: {} {}: the body broke off: {}", head.request_id, head.raw_path,
@@ -101,6 +106,32 @@ void Exchange::take_exception(App& app) noexcept {
     log_error("http: {}: App::on_error threw", head.request_id);
     response = edge_error(500, "Something went wrong in the server.");
   }
+}
+
+RequestBody::RequestBody(const RequestHead& head, const Limits& limits)
+    : decoder(head.chunked ? BodyDecoder::chunked(limits)
+                           : BodyDecoder::with_length(head.content_length.value_or(0))),
+      continue_pending(head.has_body() && head.headers.has(kExpect) && head.http_version == "1.1") {
+}
+
+bool RequestBody::rest_is_small(const Limits& limits) const {
+  return !broken && !continue_pending && !decoder.is_chunked() &&
+         decoder.left_bytes_min() <= limits.drain_bytes_max;
+}
+
+std::shared_ptr<Exchange> make_late_answer(const Exchange& overdue) {
+  auto late = std::make_shared<Exchange>();
+  late->head = overdue.head;
+  late->response = edge_error(504, "The server took too long. Please retry.");
+  return late;
+}
+
+void drop_empty_parts(Body& body) {
+  std::erase_if(body, [](const Part& part) {
+    if (const auto* text = std::get_if<std::string>(&part)) return text->empty();
+    const auto* file = std::get_if<FileRange>(&part);
+    return file && file->length_bytes == 0;
+  });
 }
 
 Response edge_error(int status, std::string_view message) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "http/body_decoder.h"
 #include "http/http.h"
 
 namespace hearth::http {
@@ -36,6 +37,7 @@ struct Exchange {
   std::vector<uint8_t> block;  // The body block on its way to the sink.
   std::string made;            // What a generator made.
   bool more = false;           // Whether it will make more.
+  uint64_t made_bytes = 0;     // By the current generator.
   bool generator_failed = false;
   std::atomic<int64_t> handler_wait_ms{0};
 
@@ -48,7 +50,7 @@ struct Exchange {
   void take_block(App& app, size_t count, bool last, bool compress);
   /// Lets the App word an error of the edge's own.
   void fail(App& app, const Error& error);
-  /// Asks a generator for the next bytes, into `made`.
+  /// Asks a generator for the next bytes, into `made`, and holds it to its announced length.
   void generate(Generator& generator);
   /// Whether it has a sink or a generator: they may own children or large files, so the pool shall
   /// let them go.
@@ -58,6 +60,24 @@ struct Exchange {
   void handle(bool compress);
   void take_exception(App& app) noexcept;
 };
+
+/// How far a request's body has come.
+struct RequestBody {
+  RequestBody(const RequestHead& head, const Limits& limits);
+  /// Whether what is left can be read and dropped so that the connection may go on.
+  bool rest_is_small(const Limits& limits) const;
+
+  BodyDecoder decoder;
+  bool continue_pending = false;  // The client waits for 100 Continue, and did not get it.
+  bool broken = false;            // Framing lost, or the client too slow: nothing more to read.
+  uint64_t received_bytes = 0;
+};
+
+/// The 504 for an exchange that the pool still holds and may write into: one of its own.
+std::shared_ptr<Exchange> make_late_answer(const Exchange& overdue);
+
+/// Removes parts without bytes.
+void drop_empty_parts(Body& body);
 
 /// An answer that the edge makes without the App: {"error": message} and X-Error-Message.
 Response edge_error(int status, std::string_view message);

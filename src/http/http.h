@@ -86,8 +86,8 @@ struct RequestHead {
   std::string host;          // Of the Host header (or absolute form), with the port; may be empty.
   std::string remote_address;  // "127.0.0.1", "::1" or "unix"
   uint16_t remote_port = 0;
-  uint16_t local_port = 0;                 // Tells the listeners apart.
-  bool tls = false;                        // Whether this connection is TLS.
+  uint16_t local_port = 0;  // Tells the listeners apart.
+  bool tls = false;         // Whether the client speaks TLS (to the proxy before us).
   std::optional<uint64_t> content_length;  // Absent: no body, or a chunked one.
   bool chunked = false;
   std::string request_id;            // What X-Request-Id of the answer will say; fit for logs.
@@ -208,8 +208,9 @@ struct Plan {
   bool raw_encoding = false;
   /// Makes the response, on a pool thread, after sink->finish().
   std::function<Response()> handle;
-  /// Longest run of handle() before the client is answered 504. Zero: Limits::handler_wait. The
-  /// function itself goes on until it looks at RequestHead::peer.
+  /// Longest run of handle() before the client is answered 504. Zero: Limits::handler_wait; below
+  /// Limits::queue_wait it counts as that. The function itself goes on until it looks at
+  /// RequestHead::peer.
   std::chrono::milliseconds handler_wait{0};
 
   /// A plan that needs no body. One that is sent anyway is dropped up to Limits::drain_bytes_max,
@@ -247,6 +248,8 @@ class App {
 struct Listen {
   std::string address = "127.0.0.1";  // Numeric IPv4 or IPv6, or "unix:/path".
   uint16_t port = 0;                  // 0: any free one, see Server::port.
+  // Whether a proxy in front of this address ends TLS, so that links must say https.
+  bool behind_tls = false;
 };
 
 struct ServerOptions {

@@ -56,6 +56,7 @@ struct Arrival {
   uint16_t remote_port = 0;
   uint16_t local_port = 0;
   bool is_tcp = true;
+  bool tls = false;
 };
 
 /// An edge thread. All but the constructor may be called from any thread.

@@ -51,7 +51,7 @@ class Server::Impl {
   void stop();
 
  private:
-  std::chrono::milliseconds accept_all(const Fd& listener, uint16_t port);
+  std::chrono::milliseconds accept_all(const Fd& listener, uint16_t port, bool tls);
 
   Shared shared_;
   std::vector<std::unique_ptr<Loop>> loops_;
@@ -88,11 +88,13 @@ Server::Impl::Impl(const ServerOptions& options, App& app) : shared_(options, ap
   for (size_t i = 0; i < listeners.size(); ++i) {
     loops_.front()->watch_listener(
         std::move(listeners[i]),
-        [this, port = ports_[i]](const Fd& listener) { return accept_all(listener, port); });
+        [this, port = ports_[i], tls = options.listen[i].behind_tls](const Fd& listener) {
+          return accept_all(listener, port, tls);
+        });
   }
 }
 
-std::chrono::milliseconds Server::Impl::accept_all(const Fd& listener, uint16_t port) {
+std::chrono::milliseconds Server::Impl::accept_all(const Fd& listener, uint16_t port, bool tls) {
   while (true) {
     sockaddr_storage from{};
     socklen_t from_bytes = sizeof from;
@@ -112,6 +114,7 @@ std::chrono::milliseconds Server::Impl::accept_all(const Fd& listener, uint16_t 
     }
     Arrival arrival;
     arrival.local_port = port;
+    arrival.tls = tls;
     fill_peer(from, arrival);
     if (arrival.is_tcp) {
       int on = 1;
