@@ -1,0 +1,281 @@
+#include "app/command_line.h"
+
+#include <cstdio>
+#include <functional>
+
+#include <CLI/CLI.hpp>
+
+#include "api/api.h"
+#include "app/commands.h"
+#include "app/serve.h"
+#include "app/settings.h"
+#include "base/log.h"
+
+namespace hearth::app {
+namespace {
+
+/// Every command of the program, bound to the values that its options fill.
+class CommandLine {
+ public:
+  CommandLine() {
+    root_.set_version_flag("--version", HEARTH_VERSION);
+    root_.require_subcommand(1);
+    add_serve();
+    add_user();
+    add_token();
+    add_org();
+    add_repo();
+    add_rest();
+  }
+
+  int run(int argc, char** argv) {
+    try {
+      load_config_file(argc, argv);
+      root_.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      return root_.exit(error) == 0 ? 0 : 2;
+    }
+    set_log_level(settings_.log_level == "debug"     ? LogLevel::kDebug
+                  : settings_.log_level == "warning" ? LogLevel::kWarning
+                  : settings_.log_level == "error"   ? LogLevel::kError
+                                                     : LogLevel::kInfo);
+    return action_();
+  }
+
+ private:
+  CLI::App* add(CLI::App& parent, const char* name, const char* description, const char* examples) {
+    CLI::App* command = parent.add_subcommand(name, description);
+    command->footer(std::string("\nExamples:\n") + examples);
+    add_common_options(*command, settings_);
+    return command;
+  }
+
+  CLI::App* group(const char* name, const char* description) {
+    CLI::App* command = root_.add_subcommand(name, description);
+    command->require_subcommand(1);
+    return command;
+  }
+
+  /// A command that works on the data folder, whether a server runs on it or not.
+  void on_data(CLI::App* command, std::function<int(Instance&)> run) {
+    command->callback([this, run = std::move(run)] {
+      action_ = [this, run] {
+        Instance instance(settings_);
+        return run(instance);
+      };
+    });
+  }
+  void on_data(CLI::App* command, std::function<void(Instance&)> run) {
+    on_data(command, std::function<int(Instance&)>([run = std::move(run)](Instance& instance) {
+              run(instance);
+              return 0;
+            }));
+  }
+  template <typename Fn>
+  void act(CLI::App* command, Fn run) {
+    on_data(command, std::function<void(Instance&)>(std::move(run)));
+  }
+
+  void json_flag(CLI::App* command) {
+    command->add_flag("--json", as_json_, "Print JSON, for programs");
+  }
+
+  void add_serve() {
+    CLI::App* serve_command = add(
+        root_, "serve", "Run the hub",
+        "  hearth serve --data ./data --listen 127.0.0.1:8080\n"
+        "  hearth serve --data /srv/hearth --listen 0.0.0.0:80 --public-url https://hub.example\n"
+        "Settings may also stand in DATA/hearth.toml (listen = \"0.0.0.0:80\") or in the\n"
+        "environment (HEARTH_LISTEN); a flag is stronger than that, and that than the file.\n");
+    add_server_options(*serve_command, settings_);
+    serve_command->callback([this] { action_ = [this] { return serve(settings_); }; });
+  }
+
+  void add_user() {
+    CLI::App* users = group("user", "People");
+    CLI::App* make = add(*users, "add", "Make a user",
+                         "  hearth user add alice --admin --password-stdin < password.txt\n");
+    make->add_option("name", user_.name, "The name, also of the namespace")->required();
+    make->add_option("--fullname", user_.fullname, "The name that people read");
+    make->add_option("--email", user_.email, "An e-mail address");
+    make->add_flag("--admin", user_.is_admin, "May administer the hub");
+    make->add_flag("--password-stdin", user_.password_stdin, "Read a password from standard input");
+    act(make, [this](Instance& instance) { user_add(instance, user_); });
+
+    CLI::App* list = add(*users, "list", "List users", "  hearth user list --json\n");
+    json_flag(list);
+    act(list, [this](Instance& instance) { user_list(instance, as_json_); });
+
+    CLI::App* passwd = add(*users, "passwd", "Change a password (read from standard input)",
+                           "  hearth user passwd alice\n");
+    passwd->add_option("name", name_, "The user")->required();
+    act(passwd, [this](Instance& instance) { user_passwd(instance, name_); });
+
+    CLI::App* disable = add(*users, "disable", "Lock a user out; everything stays",
+                            "  hearth user disable alice\n  hearth user disable alice --undo\n");
+    disable->add_option("name", name_, "The user")->required();
+    disable->add_flag("--undo", undo_, "Let the user in again");
+    act(disable, [this](Instance& instance) { user_disable(instance, name_, !undo_); });
+  }
+
+  void add_token() {
+    CLI::App* tokens = group("token", "Access tokens");
+    CLI::App* make =
+        add(*tokens, "add", "Make a token; it is printed alone on the last line",
+            "  export HF_TOKEN=$(hearth token add alice --name laptop --role write)\n");
+    make->add_option("user", token_.user, "Whose token")->required();
+    make->add_option("--name", token_.name, "What it is called")->required();
+    make->add_option("--role", token_.role, "read or write")
+        ->required()
+        ->check(CLI::IsMember({"read", "write"}));
+    make->add_option("--value", token_.value, "A token made elsewhere (hf_…) instead of a new one");
+    act(make, [this](Instance& instance) { token_add(instance, token_); });
+
+    CLI::App* list = add(*tokens, "list", "List a user's tokens", "  hearth token list alice\n");
+    list->add_option("user", name_, "Whose tokens")->required();
+    json_flag(list);
+    act(list, [this](Instance& instance) { token_list(instance, name_, as_json_); });
+
+    CLI::App* revoke =
+        add(*tokens, "revoke", "End a token at once", "  hearth token revoke alice laptop\n");
+    revoke->add_option("user", name_, "Whose token")->required();
+    revoke->add_option("token", other_, "What it is called")->required();
+    act(revoke, [this](Instance& instance) { token_revoke(instance, name_, other_); });
+  }
+
+  void add_org() {
+    CLI::App* orgs = group("org", "Organisations");
+    CLI::App* make =
+        add(*orgs, "add", "Make an organisation", "  hearth org add acme --owner alice\n");
+    make->add_option("name", name_, "The name, also of the namespace")->required();
+    make->add_option("--owner", other_, "The user who becomes its admin")->required();
+    act(make, [this](Instance& instance) { org_add(instance, name_, other_); });
+
+    CLI::App* list = add(*orgs, "list", "List organisations", "  hearth org list --json\n");
+    json_flag(list);
+    act(list, [this](Instance& instance) { org_list(instance, as_json_); });
+
+    CLI::App* members = orgs->add_subcommand("member", "Members of an organisation");
+    members->require_subcommand(1);
+    CLI::App* join = add(*members, "add", "Add a member, or change the role",
+                         "  hearth org member add acme bob --role write\n");
+    join->add_option("org", name_, "The organisation")->required();
+    join->add_option("user", other_, "The user")->required();
+    join->add_option("--role", role_, "read, contributor, write or admin")
+        ->required()
+        ->check(CLI::IsMember({"read", "contributor", "write", "admin"}));
+    act(join, [this](Instance& instance) { org_member_add(instance, name_, other_, role_); });
+
+    CLI::App* leave =
+        add(*members, "remove", "Remove a member", "  hearth org member remove acme bob\n");
+    leave->add_option("org", name_, "The organisation")->required();
+    leave->add_option("user", other_, "The user")->required();
+    act(leave, [this](Instance& instance) { org_member_remove(instance, name_, other_); });
+
+    CLI::App* show = add(*members, "list", "List members", "  hearth org member list acme\n");
+    show->add_option("org", name_, "The organisation")->required();
+    json_flag(show);
+    act(show, [this](Instance& instance) { org_member_list(instance, name_, as_json_); });
+  }
+
+  void add_repo() {
+    CLI::App* repos = group("repo", "Repositories");
+    CLI::App* list =
+        add(*repos, "list", "List repositories", "  hearth repo list --owner alice --json\n");
+    list->add_option("--owner", name_, "Only those of this user or organisation");
+    json_flag(list);
+    act(list, [this](Instance& instance) { repo_list(instance, name_, as_json_); });
+
+    CLI::App* info = add(*repos, "info", "Show one repository",
+                         "  hearth repo info alice/tiny\n  hearth repo info datasets/alice/set\n");
+    info->add_option("repo", name_, "alice/tiny, datasets/alice/set or spaces/alice/demo")
+        ->required();
+    json_flag(info);
+    act(info, [this](Instance& instance) { repo_info(instance, name_, as_json_); });
+
+    CLI::App* remove = add(*repos, "delete", "Delete a repository for good",
+                           "  hearth repo delete alice/tiny --yes\n");
+    remove->add_option("repo", name_, "alice/tiny, datasets/alice/set or spaces/alice/demo")
+        ->required();
+    remove->add_flag("--yes", yes_, "Do not ask");
+    act(remove, [this](Instance& instance) { repo_delete(instance, name_, yes_); });
+  }
+
+  void add_rest() {
+    CLI::App* check =
+        add(root_, "verify", "Compare everything that is stored with its hashes",
+            "  hearth verify --data ./data\nExits with 1 when something is damaged.\n");
+    check->add_flag("--rebuild", rebuild_, "First make the indexes again from the stored files");
+    json_flag(check);
+    on_data(check, std::function<int(Instance&)>([this](Instance& instance) {
+              return verify_command(instance, rebuild_, as_json_);
+            }));
+
+    CLI::App* doctor = add(root_, "doctor", "Say what is wrong with this installation",
+                           "  hearth doctor --data ./data\n");
+    add_server_options(*doctor, settings_);
+    json_flag(doctor);
+    doctor->callback([this] { action_ = [this] { return doctor_command(settings_, as_json_); }; });
+
+    CLI::App* tasks =
+        add(root_, "tasks", "List background work", "  hearth tasks --state failed\n");
+    tasks->add_option("--state", name_, "queued, running, done, failed or cancelled");
+    json_flag(tasks);
+    act(tasks, [this](Instance& instance) { task_list(instance, name_, as_json_); });
+
+    CLI::App* audit = add(root_, "audit", "List who changed what", "  hearth audit --json\n");
+    audit->add_option("--target", name_, "Only changes of this id or name");
+    json_flag(audit);
+    act(audit, [this](Instance& instance) { audit_list(instance, name_, as_json_); });
+
+    CLI::App* routes = root_.add_subcommand("routes", "Print every HTTP route as markdown");
+    routes->callback([this] {
+      action_ = [] {
+        std::fputs(api::routes_markdown().c_str(), stdout);
+        return 0;
+      };
+    });
+  }
+
+  CLI::App root_{"Hearth: a hub for models, datasets and spaces on your own machine.\n"};
+  Settings settings_;
+  std::function<int()> action_ = [] { return 2; };
+  UserAddOptions user_;
+  TokenAddOptions token_;
+  std::string name_, other_, role_;
+  bool as_json_ = false;
+  bool undo_ = false;
+  bool yes_ = false;
+  bool rebuild_ = false;
+};
+
+int status_of(const Error& error) {
+  switch (error.kind()) {
+    case ErrorKind::kNotFound:
+      return 3;
+    case ErrorKind::kConflict:
+      return 4;
+    case ErrorKind::kInvalid:
+    case ErrorKind::kUnprocessable:
+      return 2;
+    default:
+      return 1;
+  }
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  try {
+    CommandLine command_line;
+    return command_line.run(argc, argv);
+  } catch (const Error& error) {
+    std::fprintf(stderr, "hearth: %s\n", error.what());
+    return status_of(error);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "hearth: %s\n", error.what());
+    return 1;
+  }
+}
+
+}  // namespace hearth::app

@@ -1,0 +1,412 @@
+#include "app/commands.h"
+
+#include <cstdio>
+#include <iostream>
+
+#include <termios.h>
+#include <unistd.h>
+
+#include "app/checks.h"
+#include "base/text.h"
+#include "base/time.h"
+
+namespace hearth::app {
+namespace {
+
+using hub::Actor;
+
+void say(const std::string& line) {
+  std::fputs((line + "\n").c_str(), stdout);
+}
+
+void say_json(const json::value& value) {
+  say(json::serialize(value));
+}
+
+/// Columns that line up; the first row is the heading.
+void say_table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  for (const auto& row : rows) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) {
+      line += row[i];
+      if (i + 1 < row.size()) line += std::string(widths[i] - row[i].size() + 2, ' ');
+    }
+    say(line);
+  }
+}
+
+/// One line from standard input; typed without echo when that is a terminal.
+std::string read_password(const std::string& prompt) {
+  bool terminal = ::isatty(STDIN_FILENO) == 1;
+  termios before{};
+  if (terminal) {
+    std::fputs(prompt.c_str(), stderr);
+    ::tcgetattr(STDIN_FILENO, &before);
+    termios silent = before;
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    ::tcsetattr(STDIN_FILENO, TCSANOW, &silent);
+  }
+  std::string line;
+  std::getline(std::cin, line);
+  if (terminal) {
+    ::tcsetattr(STDIN_FILENO, TCSANOW, &before);
+    std::fputs("\n", stderr);
+  }
+  if (line.ends_with('\r')) line.pop_back();
+  return line;
+}
+
+hub::User require_user(Instance& instance, const std::string& name) {
+  auto user = instance.accounts.find_user(name);
+  if (!user) throw Error(ErrorKind::kNotFound, "There is no user '" + name + "'.");
+  return std::move(*user);
+}
+
+hub::OrgRole require_org_role(const std::string& text) {
+  auto role = hub::parse_org_role(text);
+  if (!role) {
+    throw Error(ErrorKind::kInvalid, "A role is read, contributor, write or admin.");
+  }
+  return *role;
+}
+
+std::string time_text(std::optional<int64_t> time_ms) {
+  return time_ms ? iso8601_ms(*time_ms) : "-";
+}
+
+json::value time_json(std::optional<int64_t> time_ms) {
+  return time_ms ? json::value(iso8601_ms(*time_ms)) : json::value(nullptr);
+}
+
+hub::Repo require_repo(Instance& instance, std::string_view text) {
+  hub::RepoType type = hub::RepoType::kModel;
+  for (hub::RepoType other : {hub::RepoType::kDataset, hub::RepoType::kSpace}) {
+    if (text.starts_with(hub::url_prefix(other))) {
+      type = other;
+      text.remove_prefix(hub::url_prefix(other).size());
+      break;
+    }
+  }
+  if (text.starts_with("models/")) text.remove_prefix(7);
+  auto id = value_or_throw(hub::RepoId::parse(text), "The repository's name");
+  auto found = instance.parts.repositories.find(type, id);
+  if (!found) {
+    throw Error(ErrorKind::kNotFound, "There is no " + std::string(hub::to_string(type)) + " '" +
+                                          id.full() + "'. Datasets are named datasets/NAME.");
+  }
+  return std::move(found->repo);
+}
+
+std::string_view gated_text(hub::Gated gated) {
+  switch (gated) {
+    case hub::Gated::kNo:
+      return "no";
+    case hub::Gated::kAuto:
+      return "auto";
+    case hub::Gated::kManual:
+      return "manual";
+  }
+  return "no";
+}
+
+json::object repo_object(const hub::Repo& repo) {
+  return {{"id", repo.id},
+          {"type", std::string(hub::to_string(repo.type))},
+          {"repo_id", repo.repo_id.full()},
+          {"private", repo.is_private},
+          {"gated", std::string(gated_text(repo.gated))},
+          {"head", repo.head_oid},
+          {"createdAt", iso8601_ms(repo.created_ms)},
+          {"lastModified", iso8601_ms(repo.updated_ms)}};
+}
+
+}  // namespace
+
+void user_add(Instance& instance, const UserAddOptions& options) {
+  hub::NewUser user{.name = options.name, .fullname = options.fullname};
+  if (!options.email.empty()) user.email = options.email;
+  if (options.password_stdin) user.password = read_password("Password: ");
+  user.is_admin = options.is_admin;
+  hub::User made = instance.accounts.create_user(Actor::command_line(), user);
+  say("Made the user " + made.name + (made.is_admin ? ", an administrator" : "") + ".");
+  if (!made.has_password) {
+    say("It has no password: give it one with 'hearth user passwd " + made.name +
+        "', or a token with 'hearth token add " + made.name + " --name N --role write'.");
+  }
+}
+
+void user_list(Instance& instance, bool as_json) {
+  json::array list;
+  std::vector<std::vector<std::string>> rows = {{"NAME", "FULL NAME", "RIGHTS", "STATE", "SINCE"}};
+  for (const hub::User& user : instance.accounts.list_users()) {
+    list.push_back(json::object{{"id", user.id},
+                                {"name", user.name},
+                                {"fullname", user.fullname},
+                                {"email", user.email ? json::value(*user.email) : nullptr},
+                                {"isAdmin", user.is_admin},
+                                {"disabled", user.disabled},
+                                {"hasPassword", user.has_password},
+                                {"createdAt", iso8601_ms(user.created_ms)}});
+    rows.push_back({user.name, user.fullname, user.is_admin ? "administrator" : "user",
+                    user.disabled ? "disabled" : "active", iso8601_day(user.created_ms)});
+  }
+  as_json ? say_json(list) : say_table(rows);
+}
+
+void user_passwd(Instance& instance, const std::string& name) {
+  require_user(instance, name);
+  instance.accounts.set_password(Actor::command_line(), name, read_password("New password: "));
+  say("Changed the password of " + name + "; its sessions have ended.");
+}
+
+void user_disable(Instance& instance, const std::string& name, bool disabled) {
+  require_user(instance, name);
+  instance.accounts.set_disabled(Actor::command_line(), name, disabled);
+  say(disabled ? name + " can do nothing any more; everything it owns stays."
+               : name + " is active again.");
+}
+
+void token_add(Instance& instance, const TokenAddOptions& options) {
+  auto role = hub::parse_token_role(options.role);
+  if (!role || *role == hub::TokenRole::kFineGrained) {
+    throw Error(ErrorKind::kInvalid, "A token's role is read or write.");
+  }
+  hub::IssuedToken issued = instance.accounts.create_token(
+      Actor::command_line(), options.user,
+      {.display_name = options.name, .role = *role, .value = options.value});
+  std::fprintf(stderr, "This token is shown once; only its hash is kept:\n");
+  say(issued.value);
+}
+
+void token_list(Instance& instance, const std::string& user, bool as_json) {
+  require_user(instance, user);
+  json::array list;
+  std::vector<std::vector<std::string>> rows = {
+      {"NAME", "ROLE", "CREATED", "LAST USED", "EXPIRES"}};
+  for (const hub::AccessToken& token : instance.accounts.list_tokens(user)) {
+    list.push_back(json::object{{"name", token.display_name},
+                                {"role", std::string(hub::to_string(token.role))},
+                                {"createdAt", iso8601_ms(token.created_ms)},
+                                {"lastUsedAt", time_json(token.last_used_ms)},
+                                {"expiresAt", time_json(token.expires_ms)}});
+    rows.push_back({token.display_name, std::string(hub::to_string(token.role)),
+                    iso8601_ms(token.created_ms), time_text(token.last_used_ms),
+                    time_text(token.expires_ms)});
+  }
+  as_json ? say_json(list) : say_table(rows);
+}
+
+void token_revoke(Instance& instance, const std::string& user, const std::string& name) {
+  instance.accounts.revoke_token(Actor::command_line(), user, name);
+  say("Revoked the token '" + name + "' of " + user + ".");
+}
+
+void org_add(Instance& instance, const std::string& name, const std::string& owner) {
+  auto made =
+      instance.accounts.create_organisation(Actor::command_line(), {.name = name, .owner = owner});
+  say("Made the organisation " + made.name + "; its admin is " + owner + ".");
+}
+
+void org_list(Instance& instance, bool as_json) {
+  json::array list;
+  std::vector<std::vector<std::string>> rows = {{"NAME", "FULL NAME", "SINCE"}};
+  for (const hub::Organisation& org : instance.accounts.list_organisations()) {
+    list.push_back(json::object{{"id", org.id},
+                                {"name", org.name},
+                                {"fullname", org.fullname},
+                                {"createdAt", iso8601_ms(org.created_ms)}});
+    rows.push_back({org.name, org.fullname, iso8601_day(org.created_ms)});
+  }
+  as_json ? say_json(list) : say_table(rows);
+}
+
+void org_member_add(Instance& instance, const std::string& org, const std::string& user,
+                    const std::string& role) {
+  instance.accounts.set_member(Actor::command_line(), org, user, require_org_role(role));
+  say(user + " is a member of " + org + " with the role '" + role + "'.");
+}
+
+void org_member_remove(Instance& instance, const std::string& org, const std::string& user) {
+  instance.accounts.remove_member(Actor::command_line(), org, user);
+  say(user + " is not a member of " + org + " any more.");
+}
+
+void org_member_list(Instance& instance, const std::string& org, bool as_json) {
+  json::array list;
+  std::vector<std::vector<std::string>> rows = {{"NAME", "FULL NAME", "ROLE"}};
+  std::string after;
+  while (true) {
+    auto page = instance.accounts.list_members(org, after);
+    if (page.empty()) break;
+    for (const hub::Member& member : page) {
+      list.push_back(json::object{{"name", member.name},
+                                  {"fullname", member.fullname},
+                                  {"role", std::string(hub::to_string(member.role))}});
+      rows.push_back({member.name, member.fullname, std::string(hub::to_string(member.role))});
+    }
+    after = page.back().name;
+  }
+  as_json ? say_json(list) : say_table(rows);
+}
+
+void repo_list(Instance& instance, const std::string& namespace_name, bool as_json) {
+  json::array list;
+  std::vector<std::vector<std::string>> rows = {{"TYPE", "REPOSITORY", "VISIBLE", "CHANGED"}};
+  auto add = [&](const hub::Repo& repo) {
+    list.push_back(repo_object(repo));
+    rows.push_back({std::string(hub::to_string(repo.type)), repo.repo_id.full(),
+                    repo.is_private ? "private" : "public", iso8601_ms(repo.updated_ms)});
+  };
+  if (!namespace_name.empty()) {
+    for (const hub::Repo& repo : instance.parts.repositories.list_of_namespace(namespace_name)) {
+      add(repo);
+    }
+  } else {
+    std::string after;
+    while (true) {
+      auto page = instance.parts.repositories.list(after);
+      if (page.empty()) break;
+      for (const hub::Repo& repo : page) add(repo);
+      after = page.back().id;
+    }
+  }
+  as_json ? say_json(list) : say_table(rows);
+}
+
+void repo_info(Instance& instance, const std::string& name, bool as_json) {
+  hub::Repo repo = require_repo(instance, name);
+  json::object object = repo_object(repo);
+  object["usedStorage"] = instance.parts.repositories.used_storage_bytes(repo);
+  object["gitFolder"] = instance.parts.repositories.git_dir(repo).string();
+  if (as_json) return say_json(object);
+  for (const auto& [key, value] : object) {
+    std::string text =
+        value.is_string() ? std::string(as_view(value.get_string())) : json::serialize(value);
+    say(std::string(key) + ": " + text);
+  }
+}
+
+void repo_delete(Instance& instance, const std::string& name, bool yes) {
+  hub::Repo repo = require_repo(instance, name);
+  if (!yes) {
+    std::fprintf(stderr, "This deletes %s and everything in it for good. Type its name to go on: ",
+                 repo.repo_id.full().c_str());
+    std::string typed;
+    std::getline(std::cin, typed);
+    if (typed != repo.repo_id.full()) throw Error(ErrorKind::kInvalid, "Nothing was deleted.");
+  }
+  instance.parts.repositories.remove(Actor::command_line(), repo);
+  say("Deleted " + repo.repo_id.full() + ".");
+}
+
+void task_list(Instance& instance, const std::string& state, bool as_json) {
+  hub::TaskFilter filter;
+  if (!state.empty()) {
+    for (auto known : {hub::TaskState::kQueued, hub::TaskState::kRunning, hub::TaskState::kDone,
+                       hub::TaskState::kFailed, hub::TaskState::kCancelled}) {
+      if (state == hub::to_string(known)) filter.state = known;
+    }
+    if (!filter.state) {
+      throw Error(ErrorKind::kInvalid, "A state is queued, running, done, failed or cancelled.");
+    }
+  }
+  json::array list;
+  std::vector<std::vector<std::string>> rows = {
+      {"ID", "KIND", "STATE", "ATTEMPTS", "CREATED", "ERROR"}};
+  for (const hub::Task& task : instance.tasks.list(filter)) {
+    std::string text(hub::to_string(task.state));
+    list.push_back(json::object{{"id", task.id},
+                                {"kind", task.kind},
+                                {"state", text},
+                                {"attempts", task.attempts},
+                                {"createdAt", iso8601_ms(task.created_ms)},
+                                {"error", task.error ? json::value(*task.error) : nullptr}});
+    rows.push_back({task.id, task.kind, text, std::to_string(task.attempts),
+                    iso8601_ms(task.created_ms), task.error.value_or("")});
+  }
+  as_json ? say_json(list) : say_table(rows);
+}
+
+void audit_list(Instance& instance, const std::string& target, bool as_json) {
+  hub::AuditFilter filter;
+  if (!target.empty()) filter.target = target;
+  json::array list;
+  std::vector<std::vector<std::string>> rows = {{"TIME", "WHO", "ACTION", "TARGET", "DETAIL"}};
+  for (const hub::AuditEntry& entry : instance.audit.list(filter)) {
+    list.push_back(json::object{{"time", iso8601_ms(entry.time_ms)},
+                                {"who", entry.actor.name},
+                                {"remoteAddress", entry.actor.remote_address},
+                                {"action", entry.action},
+                                {"target", entry.target},
+                                {"detail", entry.detail}});
+    rows.push_back({iso8601_ms(entry.time_ms), entry.actor.name, entry.action, entry.target,
+                    json::serialize(entry.detail)});
+  }
+  as_json ? say_json(list) : say_table(rows);
+}
+
+int verify_command(Instance& instance, bool rebuild, bool as_json) {
+  if (rebuild) {
+    blob::VerifyReport report = instance.large_files.rebuild();
+    for (const std::string& problem : report.problems) say("rebuild: " + problem);
+    std::string after;
+    while (true) {
+      auto page = instance.parts.repositories.list(after);
+      if (page.empty()) break;
+      for (const hub::Repo& repo : page) instance.parts.receive.rebuild_index(repo);
+      after = page.back().id;
+    }
+  }
+  size_t problem_count = 0;
+  json::array list;
+  for (const CheckedPart& part : verify(instance)) {
+    problem_count += part.problems.size();
+    json::array problems;
+    for (const std::string& problem : part.problems) problems.emplace_back(problem);
+    list.push_back(json::object{
+        {"part", part.name}, {"checked", part.checked_count}, {"problems", std::move(problems)}});
+    if (as_json) continue;
+    say(part.name + ": " + std::to_string(part.checked_count) + " checked, " +
+        (part.problems.empty() ? "all whole"
+                               : std::to_string(part.problems.size()) + " with problems"));
+    for (const std::string& problem : part.problems) say("  " + problem);
+  }
+  if (as_json) say_json(list);
+  return problem_count == 0 ? 0 : 1;
+}
+
+int doctor_command(const Settings& settings, bool as_json) {
+  std::unique_ptr<Instance> instance;
+  std::string why_not;
+  try {
+    if (!is_data_folder(settings.data_dir)) {
+      why_not = settings.data_dir.string() + " is not a data folder yet; 'hearth serve' makes one";
+    } else {
+      instance = std::make_unique<Instance>(settings);
+    }
+  } catch (const Error& error) {
+    why_not = error.what();
+  }
+  int status = 0;
+  json::array list;
+  for (const Finding& finding : examine(settings, instance.get(), why_not)) {
+    std::string level = finding.level == Finding::Level::kFine     ? "fine"
+                        : finding.level == Finding::Level::kAdvice ? "advice"
+                                                                   : "wrong";
+    if (finding.level == Finding::Level::kWrong) status = 1;
+    list.push_back(
+        json::object{{"level", level}, {"what", finding.what}, {"advice", finding.advice}});
+    if (!as_json) {
+      say(level + ": " + finding.what + (finding.advice.empty() ? "" : "\n    " + finding.advice));
+    }
+  }
+  if (as_json) say_json(list);
+  return status;
+}
+
+}  // namespace hearth::app

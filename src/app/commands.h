@@ -1,0 +1,54 @@
+#pragma once
+// The commands of the command line, one function a command. Each prints to standard output and
+// throws Error for what command_line.cc turns into a message and an exit status.
+
+#include <optional>
+#include <string>
+
+#include "app/instance.h"
+
+namespace hearth::app {
+
+struct UserAddOptions {
+  std::string name;
+  std::string fullname;
+  std::string email;
+  bool is_admin = false;
+  bool password_stdin = false;
+};
+void user_add(Instance& instance, const UserAddOptions& options);
+void user_list(Instance& instance, bool as_json);
+/// Reads the new password from standard input, without echo at a terminal.
+void user_passwd(Instance& instance, const std::string& name);
+void user_disable(Instance& instance, const std::string& name, bool disabled);
+
+struct TokenAddOptions {
+  std::string user;
+  std::string name;
+  std::string role;
+  std::string value;
+};
+void token_add(Instance& instance, const TokenAddOptions& options);
+void token_list(Instance& instance, const std::string& user, bool as_json);
+void token_revoke(Instance& instance, const std::string& user, const std::string& name);
+
+void org_add(Instance& instance, const std::string& name, const std::string& owner);
+void org_list(Instance& instance, bool as_json);
+void org_member_add(Instance& instance, const std::string& org, const std::string& user,
+                    const std::string& role);
+void org_member_remove(Instance& instance, const std::string& org, const std::string& user);
+void org_member_list(Instance& instance, const std::string& org, bool as_json);
+
+void repo_list(Instance& instance, const std::string& namespace_name, bool as_json);
+/// `repo` is "alice/tiny", "datasets/alice/set" or "spaces/alice/demo".
+void repo_info(Instance& instance, const std::string& repo, bool as_json);
+void repo_delete(Instance& instance, const std::string& repo, bool yes);
+
+void task_list(Instance& instance, const std::string& state, bool as_json);
+void audit_list(Instance& instance, const std::string& target, bool as_json);
+
+/// The exit status: 1 when something is damaged.
+int verify_command(Instance& instance, bool rebuild, bool as_json);
+int doctor_command(const Settings& settings, bool as_json);
+
+}  // namespace hearth::app

@@ -1,0 +1,147 @@
+#include "app/instance.h"
+
+#include <cerrno>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+namespace hearth::app {
+namespace {
+
+constexpr size_t kSecretBytes = 32;
+
+fs::path made(const fs::path& data_dir) {
+  make_dirs(fs::absolute(data_dir));
+  return fs::absolute(data_dir);
+}
+
+Settings checked(Settings settings) {
+  settings.data_dir = made(settings.data_dir);
+  while (settings.public_url.ends_with('/')) settings.public_url.pop_back();
+  if (!settings.public_url.empty() && !settings.public_url.starts_with("http://") &&
+      !settings.public_url.starts_with("https://")) {
+    throw Error(ErrorKind::kInvalid, "--public-url begins with http:// or https://.");
+  }
+  return settings;
+}
+
+std::string load_secret(const fs::path& data_dir) {
+  fs::path path = data_dir / "secret.key";
+  if (!fs::exists(path)) {
+    // Two processes that start at once may both write: whoever renames last wins, both read that.
+    write_durably(path, as_text(random_bytes(kSecretBytes)), 0600);
+  }
+  std::string secret = read_file(path, 4096);
+  if (secret.size() < kSecretBytes) {
+    throw Error(ErrorKind::kCorrupt,
+                "DATA/secret.key is damaged: restore it from a backup, or "
+                "delete it (links that were handed out then stop working).");
+  }
+  return secret;
+}
+
+std::unique_ptr<db::Database> open_database(const Settings& settings) {
+  auto database = db::Database::open(settings.database_url());
+  database->migrate({.backup_folder = settings.data_dir.string()});
+  return database;
+}
+
+}  // namespace
+
+Instance::Instance(Settings wanted, const Clock& with_clock)
+    : settings(checked(std::move(wanted))),
+      clock(with_clock),
+      secret(load_secret(settings.data_dir)),
+      database(open_database(settings)),
+      access({.anonymous_read = settings.anonymous_read, .has_grant = nullptr}),
+      audit(*database, clock),
+      tasks(*database, clock),
+      accounts(*database, clock),
+      blobs(settings.data_dir),
+      large_files(*database, blobs, clock, {.data_dir = settings.data_dir, .secret = secret}),
+      parts(context()),
+      listing(*database, access),
+      downloads(*database, clock),
+      rate_limiter({}, clock) {}
+
+hub::HubContext Instance::context() {
+  return {.data_dir = settings.data_dir,
+          .database = database.get(),
+          .clock = &clock,
+          .access = &access,
+          .audit = &audit,
+          .tasks = &tasks,
+          .large_files = &large_files};
+}
+
+api::Services Instance::services() {
+  api::Services services;
+  services.database = database.get();
+  services.clock = &clock;
+  services.access = &access;
+  services.accounts = &accounts;
+  services.repositories = &parts.repositories;
+  services.commits = &parts.commits;
+  services.receive = &parts.receive;
+  services.contents = &parts.contents;
+  services.community = &parts.community;
+  services.listing = &listing;
+  services.downloads = &downloads;
+  services.tasks = &tasks;
+  services.audit = &audit;
+  services.blobs = &blobs;
+  services.xet = &large_files;
+  services.rate_limiter = &rate_limiter;
+  services.signing_key = secret;
+  services.public_url = settings.public_url;
+  services.trust_forwarded = settings.trust_forwarded;
+  services.uploads_dir = blobs.uploads_dir().string();
+  return services;
+}
+
+void Instance::register_tasks(hub::TaskRunner& runner) {
+  parts.repositories.register_tasks(runner);
+  runner.handle("xet.ingest", [this](hub::TaskContext& task) {
+    auto stop_when_told = [&task] {
+      if (task.stopping()) throw Error(ErrorKind::kUnavailable, "The task was told to stop.");
+    };
+    large_files.ingest(require_string(task.payload(), "repo_id"),
+                       require_string(task.payload(), "sha256"), {.drop_whole = false},
+                       stop_when_told);
+  });
+}
+
+bool is_data_folder(const fs::path& data_dir) {
+  return fs::exists(data_dir / "secret.key");
+}
+
+namespace {
+
+fs::path lock_path(const fs::path& data_dir) {
+  return data_dir / "run" / "server.lock";
+}
+
+}  // namespace
+
+DataLock::DataLock(const fs::path& data_dir) {
+  make_dirs(data_dir / "run");
+  fd_ = Fd(::open(lock_path(data_dir).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd_) throw_errno("open the lock of the data folder", errno);
+  if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
+    throw Error(ErrorKind::kConflict, "Another server works on the data folder " +
+                                          data_dir.string() +
+                                          ". Stop it first, or name another folder with --data.");
+  }
+}
+
+bool DataLock::is_held(const fs::path& data_dir) {
+  Fd fd(::open(lock_path(data_dir).c_str(), O_RDWR | O_CLOEXEC));
+  if (!fd) return false;
+  return ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0;
+}
+
+}  // namespace hearth::app
