@@ -1,0 +1,275 @@
+// Every route, called in every role. What a row says about who may call it is compared with what
+// the server does: a handler that can be reached by someone else fails here, whoever wrote it.
+
+#include <map>
+
+#include <gtest/gtest.h>
+
+#include "api/api.h"
+#include "app/instance.h"
+#include "base/text.h"
+
+namespace hearth::app {
+namespace {
+
+using api::Allow;
+
+class Folder {
+ public:
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "hearth-routes-XXXXXX").string();
+    path_ = ::mkdtemp(name.data());
+  }
+  ~Folder() { remove_tree(path_); }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+class NeverGone : public http::Peer {
+ public:
+  bool gone() const noexcept override { return false; }
+};
+
+/// The roles of the matrix. All but the first carry a token.
+enum class Role {
+  kStranger,
+  kOther,   // signed in, no member
+  kReader,  // member with the role read
+  kWriter,
+  kOwner,
+  kAdministrator,
+  kReadToken,  // the owner's, for reading only
+  kRevoked,    // was the owner's
+};
+constexpr Role kRoles[] = {Role::kStranger, Role::kOther,         Role::kReader,    Role::kWriter,
+                           Role::kOwner,    Role::kAdministrator, Role::kReadToken, Role::kRevoked};
+
+std::string name_of(Role role) {
+  switch (role) {
+    case Role::kStranger:
+      return "stranger";
+    case Role::kOther:
+      return "other";
+    case Role::kReader:
+      return "reader";
+    case Role::kWriter:
+      return "writer";
+    case Role::kOwner:
+      return "owner";
+    case Role::kAdministrator:
+      return "administrator";
+    case Role::kReadToken:
+      return "read token";
+    case Role::kRevoked:
+      return "revoked token";
+  }
+  return "";
+}
+
+/// A hub with an organisation that has a private repository of each type and one member per role.
+class RouteMatrix : public ::testing::Test {
+ protected:
+  RouteMatrix() : instance_({.data_dir = folder_.path()}), app_(instance_.services()) {
+    auto by = hub::Actor::command_line();
+    auto& accounts = instance_.accounts;
+    for (const char* name : {"other", "reader", "writer", "owner"}) {
+      accounts.create_user(by, {.name = name});
+    }
+    accounts.create_user(by, {.name = "root", .is_admin = true});
+    accounts.create_organisation(by, {.name = "acme", .owner = "owner"});
+    accounts.set_member(by, "acme", "reader", hub::OrgRole::kRead);
+    accounts.set_member(by, "acme", "writer", hub::OrgRole::kWrite);
+    auto token = [&](const char* user, hub::TokenRole role, const char* name = "t") {
+      return accounts.create_token(by, user, {.display_name = name, .role = role}).value;
+    };
+    tokens_[Role::kOther] = token("other", hub::TokenRole::kWrite);
+    tokens_[Role::kReader] = token("reader", hub::TokenRole::kWrite);
+    tokens_[Role::kWriter] = token("writer", hub::TokenRole::kWrite);
+    tokens_[Role::kOwner] = token("owner", hub::TokenRole::kWrite);
+    tokens_[Role::kAdministrator] = token("root", hub::TokenRole::kWrite);
+    tokens_[Role::kReadToken] = token("owner", hub::TokenRole::kRead, "r");
+    tokens_[Role::kRevoked] = token("owner", hub::TokenRole::kWrite, "gone");
+    accounts.revoke_token(by, "owner", "gone");
+
+    auto owner = accounts.authenticate_token(tokens_[Role::kOwner]);
+    hub::Caller caller{.identity = *owner, .remote_address = "127.0.0.1"};
+    for (auto type : {hub::RepoType::kModel, hub::RepoType::kDataset, hub::RepoType::kSpace}) {
+      instance_.parts.repositories.create(caller,
+                                          {.type = type,
+                                           .repo_id = {"acme", "tiny"},
+                                           .is_private = true,
+                                           .sdk = type == hub::RepoType::kSpace ? "static" : ""});
+    }
+  }
+
+  /// The row's path with values in it. `type` spells {types} and {prefix}.
+  static std::string path_of(const api::Route& route, hub::RepoType type) {
+    std::string path;
+    for (std::string_view part : split(route.pattern.substr(1), '/')) {
+      if (part == "{prefix}") {
+        if (type != hub::RepoType::kModel) path += "/" + std::string(hub::api_plural(type));
+      } else if (part == "{types}") {
+        path += "/" + std::string(hub::api_plural(type));
+      } else if (part == "{repo}" || part == "{repo.git}") {
+        path += "/acme/tiny";
+      } else if (part == "{rev}" || part == "{branch}") {
+        path += "/main";
+      } else if (part.starts_with('{') && part.find("path") != std::string_view::npos) {
+        path += "/.gitattributes";
+      } else if (part.starts_with('{')) {
+        path += "/1";
+      } else {
+        path += "/" + std::string(part);
+      }
+    }
+    return path;
+  }
+
+  /// The status that the admission gives; 0 when the handler would run.
+  int admitted(const api::Route& route, hub::RepoType type, Role role) {
+    auto head = std::make_shared<http::RequestHead>();
+    head->method = route.method;
+    head->raw_path = path_of(route, type);
+    if (head->raw_path.ends_with("/info/refs")) head->raw_query = "service=git-upload-pack";
+    head->target = head->raw_path;
+    head->http_version = "1.1";
+    head->host = route.host == api::VirtualHost::kViewer ? "datasets-server.hub" : "hub";
+    head->remote_address = "127.0.0.1";
+    head->request_id = "test";
+    head->peer = std::make_shared<NeverGone>();
+    if (auto it = tokens_.find(role); it != tokens_.end()) {
+      head->headers.add_raw("Authorization", "Bearer " + it->second);
+    }
+    heads_.push_back(head);
+    try {
+      auto decided = app_.begin(*head);
+      if (auto* response = std::get_if<http::Response>(&decided)) return response->status;
+      return 0;
+    } catch (...) {
+      return app_.on_error(std::current_exception(), *head).status;
+    }
+  }
+
+  Folder folder_;
+  Instance instance_;
+  api::HubApp app_;
+  std::map<Role, std::string> tokens_;
+  std::vector<std::shared_ptr<http::RequestHead>> heads_;
+};
+
+/// What the row promises: 0 admitted, or the status of the refusal.
+int promised(const api::Route& route, Role role) {
+  bool has_repo = route.pattern.find("{repo") != std::string_view::npos;
+  bool is_member = role == Role::kReader || role == Role::kWriter || role == Role::kOwner ||
+                   role == Role::kAdministrator || role == Role::kReadToken;
+  bool may_write = role == Role::kWriter || role == Role::kOwner || role == Role::kAdministrator;
+  switch (route.allow) {
+    case Allow::kAnyone:
+      return 0;
+    case Allow::kSignedIn:
+      if (role == Role::kStranger || role == Role::kRevoked) return 401;
+      return has_repo && !is_member ? 404 : 0;
+    case Allow::kSignedInWrite:
+      if (role == Role::kStranger || role == Role::kRevoked) return 401;
+      if (has_repo && !is_member) return 404;
+      return role == Role::kReadToken ? 403 : 0;
+    case Allow::kAdministrator:
+      if (role == Role::kStranger || role == Role::kRevoked) return 401;
+      return role == Role::kAdministrator ? 0 : 403;
+    case Allow::kRepoSee:
+    case Allow::kRepoFiles:
+      if (role == Role::kStranger || role == Role::kRevoked) return 401;
+      return is_member ? 0 : 404;
+    case Allow::kRepoDiscuss:
+      if (role == Role::kStranger || role == Role::kRevoked) return 401;
+      if (!is_member) return 404;
+      return role == Role::kReadToken ? 403 : 0;
+    case Allow::kRepoWrite:
+    case Allow::kRepoAdminister:
+      if (role == Role::kStranger || role == Role::kRevoked) return 401;
+      if (!is_member) return 404;
+      return may_write ? 0 : 403;
+    case Allow::kSignedUrl:
+    case Allow::kCustom:
+      return -1;  // Said per row, below.
+  }
+  return -1;
+}
+
+TEST_F(RouteMatrix, EachRouteAdmitsExactlyWhomItsRowSays) {
+  size_t call_count = 0;
+  for (const api::Route* route : api::all_routes()) {
+    if (route->allow == Allow::kSignedUrl || route->allow == Allow::kCustom) continue;
+    // A check of its own may refuse more than the row says, never less.
+    bool may_refuse_more = route->check != nullptr;
+    bool typed = route->pattern.find("{types}") != std::string_view::npos ||
+                 route->pattern.find("{prefix}") != std::string_view::npos;
+    for (auto type : {hub::RepoType::kModel, hub::RepoType::kDataset, hub::RepoType::kSpace}) {
+      if (!typed && type != hub::RepoType::kModel) break;
+      for (Role role : kRoles) {
+        SCOPED_TRACE(std::string(route->method) + " " + std::string(route->pattern) + " as " +
+                     name_of(role) + " (" + std::string(hub::to_string(type)) + ")");
+        int status = admitted(*route, type, role);
+        int expected = promised(*route, role);
+        if (expected == 0 && may_refuse_more) {
+          EXPECT_NE(status, 500);
+        } else {
+          EXPECT_EQ(status, expected);
+        }
+        ++call_count;
+      }
+    }
+  }
+  EXPECT_GT(call_count, 1000u);
+}
+
+TEST_F(RouteMatrix, RoutesThatDecideThemselvesShowAPrivateRepositoryToItsMembersOnly) {
+  for (const api::Route* route : api::all_routes()) {
+    if (route->allow != Allow::kCustom || route->own_credential) continue;
+    if (route->pattern.find("{repo") == std::string_view::npos) continue;
+    SCOPED_TRACE(std::string(route->method) + " " + std::string(route->pattern));
+    EXPECT_EQ(admitted(*route, hub::RepoType::kModel, Role::kStranger), 401);
+    EXPECT_EQ(admitted(*route, hub::RepoType::kModel, Role::kRevoked), 401);
+    EXPECT_EQ(admitted(*route, hub::RepoType::kModel, Role::kOther), 404);
+  }
+}
+
+TEST_F(RouteMatrix, RoutesWithASignatureOrAForeignCredentialRefuseEveryoneWithoutIt) {
+  for (const api::Route* route : api::all_routes()) {
+    bool signed_url = route->allow == Allow::kSignedUrl;
+    if (!signed_url && !route->own_credential) continue;
+    for (Role role : kRoles) {
+      SCOPED_TRACE(std::string(route->method) + " " + std::string(route->pattern) + " as " +
+                   name_of(role));
+      int status = admitted(*route, hub::RepoType::kModel, role);
+      EXPECT_GE(status, 400);
+      EXPECT_LT(status, 500);
+    }
+  }
+}
+
+TEST_F(RouteMatrix, AnAddressThatIsNoRouteIsNotFound) {
+  api::Route nothing{.method = "GET",
+                     .pattern = "/api/nothing/here",
+                     .allow = Allow::kAnyone,
+                     .handler = nullptr,
+                     .summary = "",
+                     .source = ""};
+  EXPECT_EQ(admitted(nothing, hub::RepoType::kModel, Role::kStranger), 404);
+}
+
+TEST_F(RouteMatrix, ADisabledUsersTokenIsDeadAtTheNextRequest) {
+  const api::Route* whoami = nullptr;
+  for (const api::Route* route : api::all_routes()) {
+    if (route->pattern == "/api/whoami-v2") whoami = route;
+  }
+  ASSERT_NE(whoami, nullptr);
+  EXPECT_EQ(admitted(*whoami, hub::RepoType::kModel, Role::kOther), 0);
+  instance_.accounts.set_disabled(hub::Actor::command_line(), "other", true);
+  EXPECT_EQ(admitted(*whoami, hub::RepoType::kModel, Role::kOther), 401);
+}
+
+}  // namespace
+}  // namespace hearth::app
