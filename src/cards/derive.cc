@@ -218,9 +218,13 @@ void derive_model(Facts& facts, std::string_view body, const std::vector<FileEnt
   const json::object& card = facts.card;
   std::vector<std::string> card_tags = text_list(find(card, "tags"));
   facts.library_name = word_of(card, "library_name");
-  if (facts.library_name.empty()) facts.library_name = library_of_files(files);
   if (facts.library_name.empty()) facts.library_name = hints.library_name;
+  if (facts.library_name.empty()) facts.library_name = library_of_files(files);
   facts.pipeline_tag = word_of(card, "pipeline_tag");
+  // Such a model's config.json names the encoder's class, which says less.
+  if (facts.pipeline_tag.empty() && facts.library_name == "sentence-transformers") {
+    facts.pipeline_tag = "sentence-similarity";
+  }
   if (facts.pipeline_tag.empty()) facts.pipeline_tag = hints.pipeline_tag;
   if (facts.pipeline_tag.empty()) facts.pipeline_tag = task_of_tags(card_tags);
   facts.datasets = text_list(find(card, "datasets"));
