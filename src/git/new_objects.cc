@@ -1,0 +1,199 @@
+// What a receive brings: its commits, blobs and paths; and whether nothing is missing.
+//
+// Trees are compared with those of their parents, so that only what changed is visited. All that
+// the repository's refs reach is whole (it passed here once), so a walk that ends there, and finds
+// every object on its way, proves the new history whole.
+
+#include <algorithm>
+#include <map>
+#include <unordered_set>
+
+#include <git2.h>
+
+#include "base/text.h"
+#include "git/quarantine.h"
+#include "git/repository_state.h"
+
+namespace hearth::git {
+
+using internal::check;
+using internal::from_git;
+using internal::Handle;
+using internal::own;
+using internal::to_git;
+
+namespace {
+
+constexpr size_t kBadPathsMax = 20;  // enough to show
+
+[[noreturn]] void throw_missing(std::string_view what, const Oid& oid) {
+  throw Error(ErrorKind::kInvalid,
+              "The push is incomplete: " + std::string(what) + " " + oid.hex() + " is missing.");
+}
+
+class Walker {
+ public:
+  Walker(git_repository* repo, NewObjects& out) : repo_(repo), out_(out) {
+    odb_ =
+        own<git_odb>("open objects", [&](git_odb** raw) { return git_repository_odb(raw, repo); });
+  }
+
+  void visit(const Oid& oid) {
+    Handle<git_commit> commit = internal::find_commit(repo_, oid);
+    if (!commit) throw_missing("commit", oid);
+    std::vector<Oid> bases;
+    for (unsigned i = 0; i < git_commit_parentcount(commit.get()); ++i) {
+      Oid parent = from_git(git_commit_parent_id(commit.get(), i));
+      Handle<git_commit> parent_commit = internal::find_commit(repo_, parent);
+      if (!parent_commit) throw_missing("commit", parent);
+      bases.push_back(from_git(git_commit_tree_id(parent_commit.get())));
+    }
+    visit_tree(from_git(git_commit_tree_id(commit.get())), std::move(bases));
+  }
+
+ private:
+  struct Pending {
+    Oid tree;
+    std::vector<Oid> bases;  // trees at the same path in the parents
+    std::string folder;
+  };
+  using Names = std::map<std::string, Oid, std::less<>>;
+
+  Handle<git_tree> find_tree(const Oid& oid) {
+    git_oid id = to_git(oid);
+    git_tree* raw = nullptr;
+    int code = git_tree_lookup(&raw, repo_, &id);
+    if (code == GIT_ENOTFOUND) throw_missing("tree", oid);
+    check(code, "read a tree");
+    return Handle<git_tree>(raw);
+  }
+
+  void visit_tree(const Oid& top, std::vector<Oid> top_bases) {
+    std::vector<Pending> stack;
+    stack.push_back({top, std::move(top_bases), ""});
+    while (!stack.empty()) {
+      Pending now = std::move(stack.back());
+      stack.pop_back();
+      bool unchanged = std::find(now.bases.begin(), now.bases.end(), now.tree) != now.bases.end();
+      // The empty tree needs not be stored. A tree seen before has been visited under another
+      // path: its own names are the same, and the path's beginning was looked at there or here.
+      if (unchanged || now.tree == empty_tree_oid() || !seen_.insert(now.tree).second) continue;
+      Handle<git_tree> tree = find_tree(now.tree);
+      std::vector<Handle<git_tree>> bases;
+      for (const Oid& base : now.bases) {
+        if (base != empty_tree_oid()) bases.push_back(find_tree(base));
+      }
+      for (size_t i = 0; i < git_tree_entrycount(tree.get()); ++i) {
+        visit_entry(git_tree_entry_byindex(tree.get(), i), bases, now.folder, stack);
+      }
+    }
+  }
+
+  void visit_entry(const git_tree_entry* entry, const std::vector<Handle<git_tree>>& bases,
+                   const std::string& folder, std::vector<Pending>& stack) {
+    const char* name = git_tree_entry_name(entry);
+    Oid oid = from_git(git_tree_entry_id(entry));
+    bool is_tree = git_tree_entry_type(entry) == GIT_OBJECT_TREE;
+    std::vector<Oid> base_trees;
+    for (const Handle<git_tree>& base : bases) {
+      const git_tree_entry* before = git_tree_entry_byname(base.get(), name);
+      if (before == nullptr) continue;
+      Oid before_oid = from_git(git_tree_entry_id(before));
+      if (before_oid == oid) return;
+      if (git_tree_entry_type(before) == GIT_OBJECT_TREE) base_trees.push_back(before_oid);
+    }
+    std::string path = folder + name;
+    if (Parsed<RepoPath> parsed = RepoPath::parse(path); !parsed) {
+      note_bad_path(path, parsed.error().message);
+      // Too deep or too long: what is below is as bad, and could go on for ever.
+      if (path.size() > kPathBytesMax) return;
+    }
+    if (is_tree) {
+      stack.push_back({oid, std::move(base_trees), path + "/"});
+    } else if (git_tree_entry_type(entry) == GIT_OBJECT_BLOB && seen_.insert(oid).second) {
+      visit_blob(oid, std::move(path));
+    }  // else a submodule: its commit lives elsewhere
+  }
+
+  void visit_blob(const Oid& oid, std::string path) {
+    git_oid id = to_git(oid);
+    size_t size = 0;
+    git_object_t type = GIT_OBJECT_INVALID;
+    int code = git_odb_read_header(&size, &type, odb_.get(), &id);
+    if (code == GIT_ENOTFOUND || (code == 0 && type != GIT_OBJECT_BLOB)) throw_missing("blob", oid);
+    check(code, "read a blob's header");
+    NewBlob blob{.path = std::move(path), .oid = oid, .blob_bytes = size, .pointer = std::nullopt};
+    if (size <= kPointerBytesMax) {
+      auto object = own<git_odb_object>(
+          "read a blob", [&](git_odb_object** raw) { return git_odb_read(raw, odb_.get(), &id); });
+      blob.pointer =
+          LfsPointer::parse({static_cast<const char*>(git_odb_object_data(object.get())), size});
+    }
+    out_.blobs.push_back(std::move(blob));
+  }
+
+  void note_bad_path(const std::string& path, const std::string& why) {
+    if (out_.bad_paths.size() >= kBadPathsMax) return;
+    std::string shown;
+    for (char c : internal::to_utf8(path)) shown += static_cast<uint8_t>(c) < 0x20 ? '?' : c;
+    out_.bad_paths.push_back(std::string(cut_utf8(shown, 200)) + ": " + why);
+  }
+
+  git_repository* repo_;
+  NewObjects& out_;
+  Handle<git_odb> odb_;
+  std::unordered_set<Oid> seen_;
+};
+
+/// The commit behind a tip: itself, or what a chain of annotated tags leads to.
+Oid peel_tip(git_repository* repo, const Oid& tip) {
+  git_oid id = to_git(tip);
+  git_object* raw = nullptr;
+  int code = git_object_lookup(&raw, repo, &id, GIT_OBJECT_ANY);
+  if (code == GIT_ENOTFOUND) throw_missing("object", tip);
+  check(code, "read an object");
+  Handle<git_object> object(raw);
+  git_object* peeled = nullptr;
+  code = git_object_peel(&peeled, raw, GIT_OBJECT_COMMIT);
+  if (code < 0) {
+    throw Error(ErrorKind::kInvalid,
+                "Object " + tip.hex() + " is neither a commit nor a tag of one.");
+  }
+  Handle<git_object> owned(peeled);
+  return from_git(git_object_id(peeled));
+}
+
+}  // namespace
+
+NewObjects GitRepo::new_objects(const std::vector<Oid>& tips) const {
+  NewObjects out;
+  git_repository* repo = state_->raw();
+  auto walk = own<git_revwalk>("walk history",
+                               [&](git_revwalk** raw) { return git_revwalk_new(raw, repo); });
+  git_revwalk_sorting(walk.get(), GIT_SORT_TOPOLOGICAL | GIT_SORT_TIME);
+  std::unordered_set<Oid> known;
+  RefList list = refs();
+  for (const auto* group : {&list.branches, &list.tags, &list.pull_requests, &list.converts}) {
+    for (const Ref& ref : *group) known.insert(ref.commit);
+  }
+  for (const Oid& oid : known) {
+    git_oid id = to_git(oid);
+    check(git_revwalk_hide(walk.get(), &id), "walk history");
+  }
+  for (const Oid& tip : tips) {
+    git_oid id = to_git(peel_tip(repo, tip));
+    check(git_revwalk_push(walk.get(), &id), "walk history");
+  }
+  Walker walker(repo, out);
+  git_oid id;
+  int code = 0;
+  while ((code = git_revwalk_next(&id, walk.get())) == 0) out.commits.push_back(from_git(&id));
+  if (code == GIT_ENOTFOUND) {
+    throw Error(ErrorKind::kInvalid, "The push is incomplete: a parent commit is missing.");
+  }
+  if (code != GIT_ITEROVER) check(code, "walk history");
+  for (const Oid& commit : out.commits) walker.visit(commit);
+  return out;
+}
+
+}  // namespace hearth::git

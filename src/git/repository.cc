@@ -1,0 +1,277 @@
+// Opening, making and caring for a repository; revisions.
+
+#include "git/repository.h"
+
+#include <algorithm>
+
+#include <git2.h>
+#include <git2/sys/repository.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "git/git_command.h"
+#include "git/quarantine.h"
+#include "git/repository_state.h"
+
+namespace hearth::git {
+
+using internal::check;
+using internal::from_git;
+using internal::Handle;
+using internal::own;
+using internal::own_if_found;
+using internal::to_git;
+
+namespace {
+
+constexpr std::string_view kDefaultBranch = "refs/heads/main";
+
+/// A value as git's config files take it.
+std::string quote(std::string_view value) {
+  std::string out = "\"";
+  for (char c : value) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += static_cast<uint8_t>(c) < 0x20 ? ' ' : c;
+  }
+  return out + "\"";
+}
+
+std::string config_text(const RepoConfig& config) {
+  return "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
+         "[uploadpack]\n\tallowFilter = true\n"
+         "[receive]\n\tfsckObjects = true\n"
+         "[hearth]\n\trepoid = " +
+         quote(config.repo_id) + "\n\ttype = " + quote(config.type) +
+         "\n\tname = " + quote(config.name) + "\n\towner = " + quote(config.owner) + "\n";
+}
+
+Handle<git_repository> open_raw(const fs::path& dir) {
+  internal::start_library();
+  git_repository* raw = nullptr;
+  int code = git_repository_open_bare(&raw, dir.c_str());
+  if (code == GIT_ENOTFOUND) {
+    throw Error(ErrorKind::kNotFound, "The repository's data is not there.",
+                {.detail = dir.string()});
+  }
+  check(code, "open " + dir.string());
+  return Handle<git_repository>(raw);
+}
+
+}  // namespace
+
+namespace internal {
+
+std::string to_utf8(std::string_view text) {
+  bool has_nul = text.find('\0') != std::string_view::npos;
+  if (!has_nul && is_utf8(text)) return std::string(text);
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
+    size_t length = 1;
+    while (length <= 4 && i + length <= text.size() && !is_utf8(text.substr(i, length))) ++length;
+    if (length > 4 || i + length > text.size() || text[i] == '\0') {
+      out += "\xEF\xBF\xBD";
+      ++i;
+    } else {
+      out += text.substr(i, length);
+      i += length;
+    }
+  }
+  return out;
+}
+
+Handle<git_commit> find_commit(git_repository* repo, const Oid& oid) {
+  git_oid id = to_git(oid);
+  git_commit* raw = nullptr;
+  int code = git_commit_lookup(&raw, repo, &id);
+  if (code == GIT_ENOTFOUND) return nullptr;  // also: an object of another type
+  check(code, "read a commit");
+  return Handle<git_commit>(raw);
+}
+
+Handle<git_commit> require_commit(git_repository* repo, const Oid& oid) {
+  Handle<git_commit> commit = find_commit(repo, oid);
+  if (!commit) {
+    throw Error(ErrorKind::kNotFound, "Invalid rev id: " + oid.hex(), {.code = "RevisionNotFound"});
+  }
+  return commit;
+}
+
+Handle<git_tree> require_tree(git_repository* repo, const Oid& oid) {
+  git_oid id = to_git(oid);
+  return own<git_tree>("read a tree",
+                       [&](git_tree** out) { return git_tree_lookup(out, repo, &id); });
+}
+
+}  // namespace internal
+
+void GitRepo::init(const fs::path& dir, const RepoConfig& config) {
+  struct stat info;
+  if (::stat(dir.c_str(), &info) == 0) {
+    throw Error(ErrorKind::kConflict, "The repository exists already.", {.detail = dir.string()});
+  }
+  // Made beside its place and renamed, so that a crash leaves no half repository.
+  fs::path temporary = dir;
+  temporary += ".new-" + random_alphanumeric(8);
+  make_dirs(dir.parent_path());
+  try {
+    for (std::string_view folder :
+         {"objects/info", "objects/pack", "refs/heads", "refs/tags", "info"}) {
+      make_dirs(temporary / folder);
+    }
+    write_durably(temporary / "HEAD", "ref: " + std::string(kDefaultBranch) + "\n");
+    write_durably(temporary / "config", config_text(config));
+    rename_durably(temporary, dir);
+  } catch (...) {
+    remove_tree(temporary);
+    throw;
+  }
+}
+
+GitRepo GitRepo::open(const fs::path& dir) {
+  auto state = std::make_unique<State>();
+  state->dir = dir;
+  state->repo = open_raw(dir);
+  return GitRepo(std::move(state));
+}
+
+GitRepo GitRepo::open_with(const fs::path& dir, const Quarantine& quarantine) {
+  GitRepo repo = open(dir);
+  repo.state_->quarantine_dir = quarantine.dir();
+  // The quarantine first: libgit2 writes into the first place that is no alternate.
+  Handle<git_odb> odb = own<git_odb>("open the quarantine", [&](git_odb** out) {
+    return git_odb_open(out, quarantine.dir().c_str());
+  });
+  check(git_odb_add_disk_alternate(odb.get(), (dir / "objects").c_str()), "add an alternate");
+  check(git_repository_set_odb(repo.state_->raw(), odb.get()), "use the quarantine");
+  return repo;
+}
+
+GitRepo::GitRepo(std::unique_ptr<State> state) : state_(std::move(state)) {}
+GitRepo::GitRepo(GitRepo&&) noexcept = default;
+GitRepo& GitRepo::operator=(GitRepo&&) noexcept = default;
+GitRepo::~GitRepo() = default;
+
+const fs::path& GitRepo::dir() const {
+  return state_->dir;
+}
+
+RepoConfig GitRepo::config() const {
+  Handle<git_config> config = own<git_config>("read the configuration", [&](git_config** out) {
+    return git_repository_config_snapshot(out, state_->raw());
+  });
+  auto get = [&](const char* key) {
+    const char* value = nullptr;
+    int code = git_config_get_string(&value, config.get(), key);
+    if (code == GIT_ENOTFOUND) return std::string();
+    check(code, "read the configuration");
+    return std::string(value);
+  };
+  return {.repo_id = get("hearth.repoid"),
+          .type = get("hearth.type"),
+          .name = get("hearth.name"),
+          .owner = get("hearth.owner")};
+}
+
+void GitRepo::update_config(const RepoConfig& config) {
+  // Through a file of our own, so that what an operator added stays and the change is one step.
+  fs::path path = state_->dir / "config";
+  DurableFile file(path);
+  file.write(read_file(path, 1u << 20));
+  {
+    Handle<git_config> handle = own<git_config>("open the configuration", [&](git_config** out) {
+      return git_config_open_ondisk(out, file.temporary_path().c_str());
+    });
+    check(git_config_set_string(handle.get(), "hearth.repoid", config.repo_id.c_str()), "config");
+    check(git_config_set_string(handle.get(), "hearth.type", config.type.c_str()), "config");
+    check(git_config_set_string(handle.get(), "hearth.name", config.name.c_str()), "config");
+    check(git_config_set_string(handle.get(), "hearth.owner", config.owner.c_str()), "config");
+  }
+  // libgit2 replaces the file by a rename: what counts is what stands under the name now.
+  std::string text = read_file(file.temporary_path(), 1u << 20);
+  write_durably(path, text);
+  *this = open(state_->dir);
+}
+
+std::optional<Revision> GitRepo::resolve_revision(std::string_view text) const {
+  if (text.empty() || text.size() > 512 || !is_utf8(text) || has_control_characters(text)) {
+    return std::nullopt;
+  }
+  if (std::optional<Oid> oid = Oid::parse(text)) {
+    if (internal::find_commit(state_->raw(), *oid)) return Revision{*oid, {}};
+    return std::nullopt;  // no ref may look like that
+  }
+  std::string name(text);
+  for (const std::string& ref : {std::string(kBranchPrefix) + name, std::string(kTagPrefix) + name,
+                                 name, std::string(kDefaultBranch)}) {
+    if (ref == name && !name.starts_with("refs/")) continue;
+    if (ref == kDefaultBranch && name != "HEAD" && name != "main") continue;
+    if (why_bad_ref_name(ref)) continue;
+    if (std::optional<Oid> commit = ref_commit(ref)) return Revision{*commit, ref};
+  }
+  if (text.size() < 7 || text.size() > 39 || !is_hex(name + std::string(name.size() % 2, '0'))) {
+    return std::nullopt;
+  }
+  git_oid prefix;
+  if (git_oid_fromstrn(&prefix, name.c_str(), name.size()) < 0) return std::nullopt;
+  git_object* raw = nullptr;
+  int code = git_object_lookup_prefix(&raw, state_->raw(), &prefix, name.size(), GIT_OBJECT_COMMIT);
+  if (code == GIT_ENOTFOUND || code == GIT_EAMBIGUOUS) return std::nullopt;
+  check(code, "look up an abbreviated commit");
+  Handle<git_object> object(raw);
+  return Revision{from_git(git_object_id(raw)), {}};
+}
+
+Revision GitRepo::require_revision(std::string_view text) const {
+  std::optional<Revision> revision = resolve_revision(text);
+  if (revision) return *revision;
+  bool printable = is_utf8(text) && !has_control_characters(text);
+  throw Error(ErrorKind::kNotFound,
+              "Invalid rev id: " + (printable ? std::string(cut_utf8(text, 200)) : "?"),
+              {.code = "RevisionNotFound"});
+}
+
+std::vector<std::string> GitRepo::fsck() const {
+  ChildResult result = internal::run_git(
+      {.arguments = {"fsck", "--full", "--strict", "--no-dangling", "--no-progress"},
+       .repo_dir = state_->dir},
+      {}, std::chrono::hours(1));
+  std::vector<std::string> problems;
+  for (std::string_view line : split(result.out + "\n" + result.err, '\n')) {
+    line = trim(line);
+    // An empty repository has neither a branch nor refs; that is no damage.
+    if (!line.empty() && !line.starts_with("notice: ")) problems.emplace_back(line);
+  }
+  if (problems.empty() && result.status != 0) {
+    problems.push_back("git fsck ended with status " + std::to_string(result.status));
+  }
+  return problems;
+}
+
+void GitRepo::maintain() {
+  // git's own thresholds: gc.auto 6700 loose objects (seen in one of 256 folders), 50 packs.
+  constexpr size_t kLooseInOneFolder = 27;
+  constexpr size_t kPacks = 50;
+  auto count = [](const fs::path& folder, std::string_view suffix) {
+    size_t found = 0;
+    std::error_code error;
+    for (const auto& file : fs::directory_iterator(folder, error)) {
+      if (file.path().filename().string().ends_with(suffix)) ++found;
+    }
+    return found;
+  };
+  remove_stale_quarantines(state_->dir);
+  bool many_packs = count(state_->dir / "objects/pack", ".pack") > kPacks;
+  if (!many_packs && count(state_->dir / "objects/17", "") <= kLooseInOneFolder) return;
+  // --keep-unreachable: objects that were moved in a moment ago have no ref yet.
+  std::vector<std::string> arguments = {"repack", "-d", "-l", "-q"};
+  if (many_packs) arguments.insert(arguments.end(), {"-a", "--keep-unreachable"});
+  ChildResult result = internal::run_git({.arguments = arguments, .repo_dir = state_->dir}, {},
+                                         std::chrono::hours(1));
+  if (result.status != 0) {
+    throw Error(ErrorKind::kInternal, "The repository could not be packed.",
+                {.detail = internal::last_error_line(result.err)});
+  }
+}
+
+}  // namespace hearth::git
