@@ -1,0 +1,131 @@
+"""git and git-lfs, as they come from Debian."""
+
+import os
+import random
+import subprocess
+
+import pytest
+from huggingface_hub import hf_hub_download
+
+
+def git(*arguments: str, cwd=None, check: bool = True) -> subprocess.CompletedProcess:
+    result = subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, text=True)
+    if check and result.returncode != 0:
+        raise AssertionError(f"git {' '.join(arguments)}:\n{result.stdout}{result.stderr}")
+    return result
+
+
+def clone_url(repo_id: str, token: str | None, prefix: str = "") -> str:
+    url = os.environ["HF_ENDPOINT"]
+    if token:
+        url = url.replace("http://", f"http://user:{token}@")
+    return f"{url}/{prefix}{repo_id}"
+
+
+@pytest.mark.parametrize("protocol", ["0", "1", "2"])
+def test_clone_change_and_push(model, token, tmp_path, protocol):
+    work = tmp_path / "work"
+    git("-c", f"protocol.version={protocol}", "clone", "-q", clone_url(model, token), str(work))
+    (work / "a.txt").write_text("by git\n")
+    git("add", "a.txt", cwd=work)
+    git("commit", "-qm", "add a", cwd=work)
+    git("-c", f"protocol.version={protocol}", "push", "-q", cwd=work)
+    with open(hf_hub_download(model, "a.txt", cache_dir=tmp_path / "cache")) as file:
+        assert file.read() == "by git\n"
+    again = tmp_path / "again"
+    git("-c", f"protocol.version={protocol}", "clone", "-q", "--depth", "1", clone_url(model, None) + ".git", str(again))
+    assert (again / "a.txt").read_text() == "by git\n"
+    assert git("fsck", cwd=again).returncode == 0
+
+
+def test_large_files_go_through_lfs_both_ways(api, model, token, tmp_path):
+    work = tmp_path / "work"
+    content = random.Random(5).randbytes(12_000_000)
+    git("clone", "-q", clone_url(model, token), str(work))
+    (work / "weights.bin").write_bytes(content)
+    git("add", ".", cwd=work)
+    git("commit", "-qm", "weights", cwd=work)
+    git("push", "-q", cwd=work)
+    with open(hf_hub_download(model, "weights.bin", cache_dir=tmp_path / "cache"), "rb") as file:
+        assert file.read() == content
+    # What the API uploaded arrives by git.
+    other = random.Random(6).randbytes(300_000)
+    api.upload_file(path_or_fileobj=other, path_in_repo="other.bin", repo_id=model)
+    git("pull", "-q", cwd=work)
+    assert (work / "other.bin").read_bytes() == other
+
+
+def test_a_large_plain_file_is_refused_with_words(model, token, tmp_path):
+    work = tmp_path / "work"
+    git("clone", "-q", clone_url(model, token), str(work))
+    (work / "big.txt").write_text("x" * (11 << 20))
+    git("add", ".", cwd=work)
+    git("commit", "-qm", "too large", cwd=work)
+    result = git("push", cwd=work, check=False)
+    assert result.returncode != 0
+    assert "10 MiB" in result.stderr and "big.txt" in result.stderr
+
+
+def test_force_push_and_branches(api, model, token, tmp_path):
+    work = tmp_path / "work"
+    git("clone", "-q", clone_url(model, token), str(work))
+    (work / "a.txt").write_text("1")
+    git("add", ".", cwd=work)
+    git("commit", "-qm", "one", cwd=work)
+    git("push", "-q", cwd=work)
+    git("commit", "-q", "--amend", "-m", "other", cwd=work)
+    assert git("push", cwd=work, check=False).returncode != 0
+    git("push", "-q", "--force", cwd=work)
+    git("push", "-q", "origin", "HEAD:feature", cwd=work)
+    git("push", "-q", "origin", "--delete", "feature", cwd=work)
+    assert [commit.title for commit in api.list_repo_commits(model)] == ["other", "initial commit"]
+    result = git("push", "origin", "--delete", "main", cwd=work, check=False)
+    assert result.returncode != 0
+
+
+def test_a_pointer_without_its_object_is_refused(model, token, tmp_path):
+    work = tmp_path / "work"
+    git("clone", "-q", clone_url(model, token), str(work))
+    oid = "ab" * 32
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize 12345\n"
+    (work / ".gitattributes").write_text("")
+    (work / "lost.bin").write_text(pointer)
+    git("add", ".", cwd=work)
+    git("commit", "-qm", "a pointer to nothing", cwd=work)
+    result = git("push", "--no-verify", cwd=work, check=False)
+    assert result.returncode != 0
+    assert oid[:12] in result.stderr
+
+
+def test_private_repositories_ask_for_a_token(api, new_name, token, bob_token, tmp_path):
+    repo_id = new_name()
+    api.create_repo(repo_id, private=True)
+    assert git("clone", clone_url(repo_id, None), str(tmp_path / "a"), check=False).returncode != 0
+    assert git("clone", clone_url(repo_id, bob_token), str(tmp_path / "b"), check=False).returncode != 0
+    git("clone", "-q", clone_url(repo_id, token), str(tmp_path / "c"))
+
+
+def test_reading_is_not_writing(model, bob_token, tmp_path):
+    work = tmp_path / "work"
+    git("clone", "-q", clone_url(model, bob_token), str(work))
+    (work / "a.txt").write_text("1")
+    git("add", ".", cwd=work)
+    git("commit", "-qm", "one", cwd=work)
+    assert git("push", cwd=work, check=False).returncode != 0
+
+
+def test_a_moved_repository_is_cloned_by_its_old_name(api, model, new_name, token, tmp_path):
+    to = new_name()
+    api.move_repo(model, to)
+    git("clone", "-q", clone_url(model, token), str(tmp_path / "work"))
+    with open(hf_hub_download(model, ".gitattributes")) as file:
+        assert "safetensors" in file.read()
+
+
+def test_datasets_and_spaces_have_their_prefix(api, new_name, token, tmp_path):
+    name = new_name()
+    api.create_repo(name, repo_type="dataset")
+    api.create_repo(name, repo_type="space", space_sdk="static")
+    git("clone", "-q", clone_url(name, token, "datasets/"), str(tmp_path / "d"))
+    git("clone", "-q", clone_url(name, token, "spaces/"), str(tmp_path / "s"))
+    assert (tmp_path / "s" / "README.md").read_text().startswith("---\n")

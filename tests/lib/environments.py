@@ -1,0 +1,61 @@
+"""Python environments of the tests, one for each lock file, kept outside of the clone.
+
+An environment's name holds the hash of its lock file: a changed lock makes a new one, an unchanged
+one is used again.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+LOCKS = Path(__file__).resolve().parent.parent / "clients" / "locks"
+
+
+def cache_dir() -> Path:
+    named = os.environ.get("HEARTH_TEST_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hearth-tests"
+
+
+def _interpreter() -> str:
+    """Debian's Python 3.11: the locks are made for it."""
+    for name in ("/usr/bin/python3.11", "python3.11", sys.executable):
+        found = shutil.which(name)
+        if found:
+            return found
+    raise RuntimeError("Python 3.11 is not installed: apt-get install python3")
+
+
+def _uv() -> str:
+    """uv, itself from a lock: it installs the large environment in a fifth of pip's time."""
+    folder = _ready("uv", lambda folder, lock: subprocess.run(
+        [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(lock)],
+        check=True))
+    return str(folder / "bin" / "uv")
+
+
+def _ready(name: str, install) -> Path:
+    lock = LOCKS / f"{name}.txt"
+    folder = cache_dir() / f"{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
+    if (folder / ".complete").exists():
+        return folder
+    print(f"== Installing the environment '{name}' (once)", file=sys.stderr, flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run([_interpreter(), "-m", "venv", str(folder)], check=True)
+    install(folder, lock)
+    (folder / ".complete").touch()
+    return folder
+
+
+def python_of(name: str) -> Path:
+    """The interpreter of an environment; makes the environment when it is not there."""
+    uv = _uv()
+    folder = _ready(name, lambda folder, lock: subprocess.run(
+        [uv, "pip", "sync", "-q", "--require-hashes", "--python", str(folder / "bin" / "python"), str(lock)],
+        check=True))
+    return folder / "bin" / "python"

@@ -1,0 +1,113 @@
+"""Runs the test suites and adds up what they report.
+
+Each suite writes JUnit XML into build/test-results/; the sums come from there and nowhere else, so
+a suite that dies without a report counts as a failure.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = Path(os.environ.get("HEARTH_BUILD", ROOT / "build"))
+RESULTS = BUILD / "test-results"
+sys.path.insert(0, str(ROOT / "tests"))
+
+from lib import environments  # noqa: E402
+
+
+class Tally:
+    def __init__(self) -> None:
+        self.passed = 0
+        self.failed: list[str] = []
+
+    def add_report(self, suite: str, report: Path, status: int) -> None:
+        """Counts the cases of one JUnit report."""
+        if not report.exists():
+            self.failed.append(f"{suite}: ended with status {status} and no report")
+            return
+        failed_before = len(self.failed)
+        for case in ET.parse(report).getroot().iter("testcase"):
+            name = f"{suite}: {case.get('classname', '')}.{case.get('name', '')}"
+            if case.find("failure") is not None or case.find("error") is not None:
+                self.failed.append(name)
+            elif case.find("skipped") is None:
+                self.passed += 1
+        if status != 0 and len(self.failed) == failed_before:
+            self.failed.append(f"{suite}: ended with status {status}")
+
+
+def run(suite: str, command: list[str], report: Path, tally: Tally, env: dict | None = None) -> None:
+    report.unlink(missing_ok=True)
+    begin = time.monotonic()
+    print(f"== {suite}", flush=True)
+    process = subprocess.run(command, cwd=ROOT, env={**os.environ, **(env or {})})
+    tally.add_report(suite, report, process.returncode)
+    print(f"== {suite}: {time.monotonic() - begin:.0f} s", flush=True)
+
+
+def unit(tally: Tally) -> None:
+    for program in sorted((BUILD / "bin").glob("*_test")):
+        report = RESULTS / f"{program.name}.xml"
+        run(f"unit {program.name}", [str(program), f"--gtest_output=xml:{report}", "--gtest_brief=1"],
+            report, tally)
+
+
+def python_suite(name: str, folder: str, tally: Tally, lock: str = "tools", env: dict | None = None,
+                 extra: list[str] | None = None) -> None:
+    python = environments.python_of(lock)
+    report = RESULTS / f"{name.replace(' ', '-')}.xml"
+    run(name, [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", folder,
+               f"--junitxml={report}", *(extra or [])], report, tally,
+        {"HEARTH_BIN": str(BUILD / "bin" / "hearth"), **(env or {})})
+
+
+def layers(tally: Tally) -> None:
+    python_suite("layers", "tests/layers", tally)
+
+
+def docs(tally: Tally) -> None:
+    python_suite("docs", "tests/docs", tally)
+
+
+def wire(tally: Tally) -> None:
+    python_suite("wire on sqlite", "tests/wire", tally)
+    python_suite("wire on postgresql", "tests/wire", tally,
+                 env={"HEARTH_TEST_DATABASE": os.environ["HEARTH_TEST_POSTGRES"]})
+
+
+def clients(tally: Tally) -> None:
+    python_suite("clients", "tests/clients", tally, lock="current")
+    for lock in ("hub-0.36", "hub-1.6"):
+        python_suite(f"clients {lock}", "tests/clients/ten_flows_test.py", tally, lock=lock)
+    python_suite("clients on postgresql", "tests/clients/ten_flows_test.py", tally, lock="current",
+                 env={"HEARTH_TEST_DATABASE": os.environ["HEARTH_TEST_POSTGRES"]})
+
+
+SUITES = {"unit": unit, "layers": layers, "docs": docs, "wire": wire, "clients": clients}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("suites", nargs="*", choices=[*SUITES, []], help="default: all")
+    chosen = parser.parse_args().suites or list(SUITES)
+    if "HEARTH_TEST_POSTGRES" not in os.environ:
+        # Once more, under a PostgreSQL of our own.
+        postgres = ROOT / "tests" / "lib" / "postgres.sh"
+        return subprocess.run(["bash", str(postgres), "run", sys.executable, __file__, *chosen]).returncode
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    tally = Tally()
+    for name in chosen:
+        SUITES[name](tally)
+    for name in tally.failed:
+        print(f"FAILED {name}")
+    print(f"{tally.passed} passed, {len(tally.failed)} failed")
+    return 1 if tally.failed or tally.passed == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
