@@ -12,7 +12,7 @@
 namespace hearth::http {
 
 /// An incremental reader of one body. Strict: chunk lines end in CR LF, sizes are 1 to 15 hex
-/// digits, trailers are read and dropped.
+/// digits, extensions (without quotes) and trailers are read and dropped.
 class BodyDecoder {
  public:
   /// A body of known length, or a chunked one.

@@ -37,7 +37,7 @@ Decoded decode(std::string_view wire, size_t step = 1000, size_t room = 1000) {
 
 TEST(BodyDecoder, TakesChunksApartHoweverTheyArrive) {
   const std::string wire =
-      "5\r\nhello\r\n00006;name=\"v\"\r\n world\r\nA\r\n0123456789\r\n0\r\nX-T: 1\r\n\r\nGET /";
+      "5\r\nhello\r\n00006;name=v\r\n world\r\nA\r\n0123456789\r\n0\r\nX-T: 1\r\n\r\nGET /";
   for (size_t step : {1u, 2u, 3u, 7u, 1000u}) {
     for (size_t room : {1u, 4u, 1000u}) {
       Decoded result = decode(wire, step, room);
@@ -53,8 +53,8 @@ TEST(BodyDecoder, TakesChunksApartHoweverTheyArrive) {
 TEST(BodyDecoder, RefusesMalformedChunks) {
   for (std::string wire :
        {"\r\n", "g\r\n", "-1\r\n", "0x5\r\n", " 5\r\n", "5 \r\n", "5\n", "5\r5\n", "5;a\n\r\n",
-        "1000000000000000\r\n", "2\r\nabc\r\n", "2\r\nab\n", "2\r\nabXX", "0\r\n\n", "0\r\n X\r\n",
-        "0\r\nX\n\r\n", "5;\x01\r\n"}) {
+        "5;a=\"\r\n", "1000000000000000\r\n", "2\r\nabc\r\n", "2\r\nab\n", "2\r\nabXX", "0\r\n\n",
+        "0\r\n X\r\n", "0\r\nX\n\r\n", "5;\x01\r\n"}) {
     EXPECT_NE(decode(wire).error, "") << wire;
     EXPECT_NE(decode(wire, 1).error, "") << wire;
   }

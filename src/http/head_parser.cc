@@ -35,6 +35,12 @@ bool is_host(std::string_view text);
 tl::expected<std::optional<HeadEnd>, Refusal> find_head_end(std::string_view received,
                                                             size_t& searched,
                                                             const Limits& limits) {
+  // The longest method, and 32 bytes for the version and the blanks.
+  const size_t line_bytes_max = limits.target_bytes_max + kMethodBytesMax + 32;
+  if (received.size() > line_bytes_max &&
+      received.substr(0, line_bytes_max).find('\n') == std::string_view::npos) {
+    return refuse(414, "The request target is too long.");
+  }
   while (true) {
     size_t line_feed = received.find('\n', searched);
     if (line_feed == std::string_view::npos) {
@@ -49,10 +55,6 @@ tl::expected<std::optional<HeadEnd>, Refusal> find_head_end(std::string_view rec
     if (searched >= 4 && received[searched - 3] == '\n') {
       return std::optional<HeadEnd>(HeadEnd{searched});
     }
-  }
-  if (received.substr(0, limits.target_bytes_max + 64).find('\n') == std::string_view::npos &&
-      received.size() > limits.target_bytes_max + 64) {
-    return refuse(414, "The request target is too long.");
   }
   if (searched > limits.head_bytes_max) return refuse(431, "The request headers are too large.");
   return std::optional<HeadEnd>();
