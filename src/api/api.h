@@ -211,6 +211,7 @@ std::span<const Route> listing_routes();
 std::span<const Route> validate_routes();
 std::span<const Route> account_routes();
 std::span<const Route> oauth_routes();
+std::span<const Route> session_routes();
 std::span<const Route> git_routes();
 std::span<const Route> lfs_routes();
 std::span<const Route> xet_routes();

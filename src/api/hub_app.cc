@@ -303,9 +303,10 @@ void HubApp::on_done(const http::RequestHead& head, const http::Outcome& outcome
 std::vector<const Route*> all_routes() {
   std::vector<const Route*> all;
   for (std::span<const Route> rows :
-       {misc_routes(), account_routes(), oauth_routes(), repo_routes(), refs_routes(),
-        tree_routes(), commit_routes(), file_routes(), community_routes(), listing_routes(),
-        validate_routes(), git_routes(), lfs_routes(), xet_routes(), operation_routes()}) {
+       {misc_routes(), account_routes(), oauth_routes(), session_routes(), repo_routes(),
+        refs_routes(), tree_routes(), commit_routes(), file_routes(), community_routes(),
+        listing_routes(), validate_routes(), git_routes(), lfs_routes(), xet_routes(),
+        operation_routes()}) {
     for (const Route& row : rows) all.push_back(&row);
   }
   return all;

@@ -15,18 +15,18 @@ namespace {
 namespace store = accounts_store;
 
 // First path segments that mean something else, on the hosted hub or here: nobody may take them.
-constexpr std::array<std::string_view, 61> kReservedNames = {
-    "about",       "account",       "admin",   "api",           "apps",      "assets",
-    "auth",        "blobs",         "blog",    "buckets",       "chat",      "collections",
-    "datasets",    "device",        "docs",    "download",      "endpoints", "explore",
-    "favicon.ico", "front",         "health",  "hearth",        "inference", "jobs",
-    "join",        "kernels",       "learn",   "login",         "logout",    "metrics",
-    "models",      "new",           "none",    "notifications", "null",      "oauth",
-    "oauth2",      "organizations", "orgs",    "papers",        "password",  "pricing",
-    "privacy",     "raw",           "resolve", "robots.txt",    "search",    "settings",
-    "setup",       "signin",        "signup",  "spaces",        "static",    "status",
-    "storage",     "system",        "tasks",   "terms",         "undefined", "users",
-    "xet"};
+constexpr auto kReservedNames = std::to_array<std::string_view>(
+    {"about",       "account",       "admin",   "api",           "apps",      "assets",
+     "auth",        "blobs",         "blog",    "buckets",       "chat",      "collections",
+     "datasets",    "device",        "docs",    "download",      "endpoints", "explore",
+     "favicon.ico", "front",         "health",  "hearth",        "inference", "jobs",
+     "join",        "kernels",       "learn",   "login",         "logout",    "metrics",
+     "models",      "new",           "none",    "notifications", "null",      "oauth",
+     "oauth2",      "organizations", "orgs",    "papers",        "password",  "pricing",
+     "privacy",     "raw",           "resolve", "robots.txt",    "search",    "settings",
+     "setup",       "signin",        "signup",  "spaces",        "static",    "status",
+     "storage",     "system",        "tasks",   "terms",         "undefined", "users",
+     "xet",         "avatars",       "lfs",     "viewer"});
 
 constexpr size_t kFullnameBytesMax = 200;
 constexpr size_t kEmailBytesMax = 254;  // RFC 5321 4.5.3.1.3, without the brackets.
@@ -268,6 +268,10 @@ std::vector<Member> Accounts::list_members(std::string_view org, std::string_vie
     const Organisation organisation = require_organisation(tx, org);
     return store::list_members(tx, organisation.id, to_lower(after_name), limit);
   });
+}
+
+int64_t Accounts::count_members(std::string_view org_id) {
+  return database_.read([&](db::Tx& tx) { return store::count_members(tx, org_id); });
 }
 
 std::vector<Membership> Accounts::list_memberships(std::string_view user_id) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -149,6 +150,9 @@ class OAuthError : public Error {
   std::string error_;
 };
 
+/// Every scope that a sign-in may be given, in OAuth's words.
+std::span<const std::string_view> oauth_scopes();
+
 inline constexpr int64_t kDeviceCodeMs = 15 * 60 * 1000;
 inline constexpr int64_t kDeviceIntervalMs = 5'000;
 inline constexpr int64_t kOAuthAccessMs = int64_t{30} * 24 * 3600 * 1000;
@@ -186,6 +190,7 @@ class Accounts {
   /// By name, from `after_name` on.
   std::vector<Member> list_members(std::string_view org, std::string_view after_name = {},
                                    int64_t limit = 1000);
+  int64_t count_members(std::string_view org_id);
   std::vector<Membership> list_memberships(std::string_view user_id);
 
   // --- Access tokens ---

@@ -121,6 +121,8 @@ OAuthTokens tokens_or_throw(Answer answer) {
 
 }  // namespace
 
+std::span<const std::string_view> oauth_scopes() { return kScopes; }
+
 DeviceCode Accounts::start_device_login(std::string_view client_id, std::string_view scope) {
   check_client_id(client_id);
   const std::string granted = checked_scope(scope);

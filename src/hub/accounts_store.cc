@@ -195,6 +195,11 @@ bool remove_member(db::Tx& tx, std::string_view org_id, std::string_view user_id
   return tx.execute(kSql, {org_id, user_id}) == 1;
 }
 
+int64_t count_members(db::Tx& tx, std::string_view org_id) {
+  constexpr std::string_view kSql = "SELECT count(*) FROM member WHERE org_id = ?1";
+  return tx.query_one(kSql, {org_id})->get_int(0);
+}
+
 int64_t count_org_admins(db::Tx& tx, std::string_view org_id) {
   constexpr std::string_view kSql =
       "SELECT count(*) FROM member WHERE org_id = ?1 AND role = 'admin'";

@@ -47,6 +47,7 @@ void set_member(db::Tx& tx, std::string_view org_id, std::string_view user_id, O
                 int64_t now_ms);
 std::optional<OrgRole> find_role(db::Tx& tx, std::string_view org_id, std::string_view user_id);
 bool remove_member(db::Tx& tx, std::string_view org_id, std::string_view user_id);
+int64_t count_members(db::Tx& tx, std::string_view org_id);
 int64_t count_org_admins(db::Tx& tx, std::string_view org_id);
 std::vector<Member> list_members(db::Tx& tx, std::string_view org_id, std::string_view after_key,
                                  int64_t limit);

@@ -46,12 +46,15 @@ void check_display_name(std::string_view name) {
 void check_token_value(std::string_view value) {
   const std::string_view rest = value.substr(std::min(value.size(), kTokenPrefix.size()));
   const bool plain = std::ranges::all_of(rest, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+           c == '-';
   });
-  if (!value.starts_with(kTokenPrefix) || rest.size() < kTokenValueMin || !plain ||
-      value.size() > kTokenValueMax) {
-    throw Error(ErrorKind::kInvalid,
-                "A token is 'hf_' and then at least 20 letters and digits, 200 characters in all.");
+  if (!value.starts_with(kTokenPrefix) || value.starts_with(kOAuthPrefix) ||
+      rest.size() < kTokenValueMin || !plain || value.size() > kTokenValueMax) {
+    throw Error(
+        ErrorKind::kInvalid,
+        "A token is 'hf_' and then at least 20 letters and digits, at most 200 characters in "
+        "all; 'hf_oauth_' is kept for sign-ins.");
   }
 }
 
