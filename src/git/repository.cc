@@ -237,7 +237,8 @@ std::vector<std::string> GitRepo::fsck() const {
        .repo_dir = state_->dir},
       {}, std::chrono::hours(1));
   std::vector<std::string> problems;
-  for (std::string_view line : split(result.out + "\n" + result.err, '\n')) {
+  std::string output = result.out + "\n" + result.err;
+  for (std::string_view line : split(output, '\n')) {
     line = trim(line);
     // An empty repository has neither a branch nor refs; that is no damage.
     if (!line.empty() && !line.starts_with("notice: ")) problems.emplace_back(line);
