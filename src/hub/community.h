@@ -18,8 +18,13 @@ namespace hearth::db {
 class Tx;
 }
 
+namespace hearth::git {
+struct Oid;
+}
+
 namespace hearth::hub {
 
+struct EventRow;
 class Receive;
 class Repositories;
 
@@ -71,26 +76,20 @@ class Community {
   /// kConflict names the files that conflict, or says that it is not open.
   std::string merge(const Caller& caller, const Repo& repo, int64_t num, std::string_view comment);
 
-  // --- For commits and pushes ---
-  /// A pull request opened by a commit, in the transaction that records it.
-  struct OpenedByCommit {
-    std::string title;
-    std::string description;
-    std::string base_ref;  // "refs/heads/main"
-    std::string author_id;
-  };
-  /// The next number of the repository's counter; taken numbers are never given again.
-  int64_t take_number(db::Tx& tx, const std::string& repo_id);
-  void insert_pull_request(db::Tx& tx, const std::string& repo_id, int64_t num,
-                           const OpenedByCommit& opened);
-  /// Notes new commits on refs/pr/N as events; called by hub/receive for every update of such a
-  /// ref.
-  void note_commits(db::Tx& tx, const std::string& repo_id, int64_t num,
-                    const std::string& author_id, const std::vector<CommitEntry>& commits);
+  // --- For commits ---
   /// Whether the caller may commit to refs/pr/N: its author, or writers.
   bool may_push(const Identity& identity, const Repo& repo, int64_t num);
+  /// Throws kForbidden when the pull request is closed or merged.
+  void require_open(const Repo& repo, int64_t num);
 
  private:
+  json::array conflicts(const Repo& repo, const git::Oid& base, const git::Oid& head);
+  void require_author_or_writer(const Caller& caller, const Repo& repo,
+                                const std::string& author_id);
+  EventRow require_comment(db::Tx& tx, const Repo& repo, int64_t num, std::string_view event_id);
+  void note(db::Tx& tx, const Caller& caller, const Repo& repo, int64_t num,
+            std::string_view action);
+
   HubContext context_;
   Repositories& repositories_;
   Receive& receive_;

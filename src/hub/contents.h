@@ -16,6 +16,10 @@
 #include "hub/context.h"
 #include "hub/repo.h"
 
+namespace hearth::git {
+class GitRepo;
+}
+
 namespace hearth::hub {
 
 class Repositories;
@@ -104,6 +108,10 @@ struct PathsInfoOptions {
   bool expand = false;
 };
 
+/// Plain blobs are at most 10 MiB (hub/receive refuses larger ones); this leaves room for those
+/// that an operator put there by hand.
+constexpr uint64_t kPlainBytesMax = 64u << 20;
+
 struct FileOptions {
   bool raw = false;         // The pointer text of a large file, as git has it
   bool with_source = true;  // HEAD needs none
@@ -162,6 +170,11 @@ class Contents {
                    DiffOptions options);
 
  private:
+  std::unique_ptr<blob::Source> open_large(const Repo& repo, const LargeInfo& large);
+  void add_xet_hashes(const Repo& repo, std::vector<TreeEntry>& entries);
+  void add_last_commits(const Repo& repo, git::GitRepo& git, const Revision& revision,
+                        std::vector<TreeEntry>& entries);
+
   HubContext context_;
   Repositories& repositories_;
   PathIndex& path_index_;

@@ -39,8 +39,9 @@ class PathIndex {
 
   /// What an update of main changes in the index; worked out before the transaction.
   struct Delta {
-    std::string from_oid;  // The index must stand here; empty: it is made anew
+    std::string from_oid;  // Where the index must stand; empty: there is none
     std::string to_oid;    // Empty: main is gone
+    bool anew = false;     // What was there goes first
     std::map<std::string, LastCommit, std::less<>> changed;
     std::vector<std::string> removed;
   };

@@ -11,29 +11,24 @@
 // A crash after 3 leaves a row that catch_up() compares with the ref: it is completed when the ref
 // moved, dropped when it did not. No hook of git runs anywhere in this.
 
+#include <array>
 #include <cstdint>
-#include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "db/db.h"
+#include "git/git.h"
 #include "hub/caller.h"
-#include "hub/contents.h"
 #include "hub/context.h"
 #include "hub/repo.h"
-
-namespace hearth::git {
-class GitRepo;
-class Quarantine;
-class ReceivePack;
-}  // namespace hearth::git
 
 namespace hearth::hub {
 
 class PathIndex;
+struct RefUpdateRow;
 
 /// One ref to move. Empty oids: it is not there yet, or is to be deleted.
 struct RefChange {
@@ -45,6 +40,36 @@ struct RefChange {
 /// Where a change comes from: events and the audit tell it.
 enum class ChangeKind { kPush, kCommit, kBranch, kTag, kMerge, kCreate };
 
+/// A pull request that a change opens.
+struct OpenPullRequest {
+  std::string title;
+  std::string description = {};
+  std::string base_ref;  // "refs/heads/main"
+  std::string base_oid;  // Its head
+  bool is_draft = false;
+};
+
+/// A pull request that a change merges.
+struct MergePullRequest {
+  int64_t num = 0;
+  std::string comment = {};
+};
+
+/// A change of one ref. What shall happen with it is stored in its row before the ref moves, so
+/// that it also happens after a crash.
+struct Change {
+  RefChange ref;  // With `open`, refs/pr/N: the name is given by apply
+  ChangeKind kind = ChangeKind::kCommit;
+  std::vector<git::NewBlob> blobs = {};  // What its commits bring, checked before anything moves
+  std::optional<OpenPullRequest> open = {};
+  std::optional<MergePullRequest> merge = {};
+};
+
+/// One writer of a repository in this process at a time. Other processes meet at the
+/// compare-and-swap.
+using RepoLock = std::unique_lock<std::timed_mutex>;
+
+/// Safe from any thread and process.
 class Receive {
  public:
   Receive(HubContext context, PathIndex& path_index);
@@ -57,22 +82,19 @@ class Receive {
   /// (RepoAction::kDiscuss); who may move which ref is decided here.
   std::string push(const Caller& caller, const Repo& repo, git::ReceivePack& pack);
 
-  /// Moves refs whose new objects are already in the repository or in `quarantine` (may be null).
-  /// All or none where they come from the API (one ref each). Throws kConflict (code "RefMoved")
-  /// when a ref is not what it must be, and what the checks say.
-  ///
-  /// `in_transaction` runs in the transaction of step 6: rows that must exist exactly when the ref
-  /// moved. It is lost in a crash between 5 and 6, so it may only add what catch_up can do without,
-  /// or what `pull_request` tells.
-  struct Change {
-    RefChange ref;
-    ChangeKind kind = ChangeKind::kCommit;
-    std::function<void(db::Tx&)> in_transaction = {};
-    /// For refs/pr/N that a commit opens: stored in the pending row, so that a crash keeps it.
-    std::string pull_request_json = {};
-  };
-  void apply(const Caller& caller, const Repo& repo, git::GitRepo& git, git::Quarantine* quarantine,
-             Change change);
+  /// Throws kUnavailable after 30 seconds.
+  RepoLock lock(const Repo& repo);
+
+  /// Moves one ref whose objects are in the repository or in `quarantine` (may be null). The caller
+  /// has decided that it may be moved, and holds lock(repo).
+  /// Throws kConflict with code "RefMoved" when the ref is not what it must be, and what
+  /// check_content says. Returns the number of a pull request that it opened.
+  std::optional<int64_t> apply(const RepoLock& held, const Actor& by, const Repo& repo,
+                               git::GitRepo& git, git::Quarantine* quarantine, Change change);
+
+  /// Checks what commits bring: no plain blob above 10 MiB, and of every pointer the object is this
+  /// repository's. Throws kUnprocessable that lists the files.
+  void check_content(const Repo& repo, const std::vector<git::NewBlob>& blobs);
 
   /// Completes or drops what a crash left of this repository. Cheap when there is nothing.
   void catch_up(const Repo& repo);
@@ -84,8 +106,16 @@ class Receive {
   void rebuild_index(const Repo& repo);
 
  private:
+  /// Step 6 for rows whose refs have moved.
+  void settle(const Repo& repo, git::GitRepo& git, const std::vector<RefUpdateRow>& rows);
+  /// A line for the person who pushes when this command is not to be; empty when it may go on.
+  std::string why_refused(const Caller& caller, const Repo& repo, git::GitRepo& git,
+                          const git::PushCommand& command);
+
   HubContext context_;
   PathIndex& path_index_;
+  /// By repository id; two may share one, which costs a wait at most.
+  std::array<std::timed_mutex, 64> locks_;
 };
 
 }  // namespace hearth::hub

@@ -17,6 +17,7 @@
 #include "hub/audit.h"
 #include "hub/caller.h"
 #include "hub/context.h"
+#include "hub/path_index.h"
 #include "hub/repo.h"
 
 namespace hearth::git {
@@ -120,12 +121,17 @@ class Repositories {
   /// size, the index row against main, folders without a row. Nothing is changed.
   RepoProblems verify();
 
-  /// "repo.remove_folder" and "repo.headers".
+  /// "repo.remove_folder", "repo.write_config" and "repo.content".
   void register_tasks(TaskRunner& runner);
 
  private:
+  /// What a change of content leaves to do: packing, measuring, headers of weight files.
+  void after_change(const Repo& repo);
+  void verify_one(const Repo& repo, const std::string& name, std::vector<std::string>& problems);
+
   HubContext context_;
   Receive& receive_;
+  PathIndex path_index_;
 };
 
 }  // namespace hearth::hub

@@ -1,0 +1,147 @@
+#include "hub/index_work.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "hub/audit.h"
+#include "hub/community_store.h"
+#include "hub/listing.h"
+#include "hub/repository_store.h"
+#include "hub/tasks.h"
+
+namespace hearth::hub {
+namespace {
+
+constexpr std::string_view kMain = "refs/heads/main";
+constexpr size_t kNotedCommitsMax = 250;  // Events of one push to a pull request.
+
+uint64_t count_commits(git::GitRepo& git, const git::Oid& now, const RefHead* before) {
+  if (before != nullptr) {
+    auto known = git::Oid::parse(before->commit_oid);
+    if (known && git.has_object(*known) && git.is_ancestor(*known, now)) {
+      return before->commit_count + git.count_commits(now, {*known});
+    }
+  }
+  return git.count_commits(now);
+}
+
+/// The commit that a branch's count can begin from when the ref is new: most begin at main.
+const RefHead* known_head(const IndexSeen& seen, const std::string& ref) {
+  auto at = seen.heads.find(ref);
+  if (at == seen.heads.end()) at = seen.heads.find(std::string(kMain));
+  return at == seen.heads.end() ? nullptr : &at->second;
+}
+
+std::vector<CommitEntry> new_commits(git::GitRepo& git, const RefUpdateRow& row) {
+  auto now = git::Oid::parse(row.new_oid);
+  if (!now || !git.has_object(*now)) return {};
+  git::LogOptions options;
+  options.limit = kNotedCommitsMax;
+  std::string before = row.old_oid;
+  if (before.empty()) {
+    const json::object* open = get_object(row.payload, "open");
+    if (open != nullptr) before = get_string(*open, "base_oid").value_or("");
+  }
+  if (auto hide = git::Oid::parse(before); hide && git.has_object(*hide)) {
+    options.hide.push_back(*hide);
+  }
+  std::vector<CommitEntry> commits;
+  for (const git::CommitInfo& info : git.log(*now, options)) {
+    commits.push_back(
+        {info.oid.hex(), info.title, info.body, {info.author.name}, info.committer.time_ms});
+  }
+  std::reverse(commits.begin(), commits.end());
+  return commits;
+}
+
+void write_event(db::Tx& tx, const HubContext& context, const Repo& repo, const RefUpdateRow& row) {
+  json::object detail;
+  detail["ref"] = row.ref;
+  detail["old"] = row.old_oid;
+  detail["new"] = row.new_oid;
+  context.audit->append(tx, row.actor, "repo." + row.kind, repo.id, detail);
+  NewTask event;
+  event.kind = "repo.content";
+  event.payload["repo_id"] = repo.id;
+  event.unique_key = repo.id;  // What it does looks at the newest state.
+  event.owner_id = row.actor.user_id;
+  context.tasks->enqueue(tx, event);
+}
+
+}  // namespace
+
+RepoFacts facts_of_commit(git::GitRepo& git, RepoType type, const git::Oid& commit) {
+  std::vector<cards::FileEntry> files;
+  for (const git::TreeEntry& entry : git.all_files(commit)) {
+    files.push_back({entry.path, entry.size_bytes()});
+  }
+  std::sort(files.begin(), files.end(),
+            [](const auto& a, const auto& b) { return a.path < b.path; });
+  std::map<std::string, std::string, std::less<>> texts;
+  for (const std::string& path : facts_files(type, files)) {
+    if (auto text = git.read_file_at(commit, path, models::kConfigFileBytesMax)) {
+      texts.emplace(path, std::move(*text));
+    }
+  }
+  return derive_facts(type, commit.hex(), files, texts);
+}
+
+IndexWork work_out_index(PathIndex& path_index, const Repo& repo, IndexSeen seen, git::GitRepo& git,
+                         const std::vector<RefUpdateRow>& rows, IndexWorkOptions options) {
+  IndexWork work;
+  auto main = git.ref_commit(kMain);
+  std::string main_oid = main ? main->hex() : std::string();
+  work.main_moved = options.rebuild || main_oid != seen.head_oid || main_oid != seen.indexed_oid;
+  if (work.main_moved) {
+    work.paths = path_index.work_out(git, options.rebuild ? "" : seen.indexed_oid, main_oid);
+    work.paths.from_oid = seen.indexed_oid;
+    if (main) work.facts = facts_of_commit(git, repo.type, *main);
+  }
+  for (const RefUpdateRow& row : rows) {
+    auto now = git.ref_commit(row.ref);
+    if (!now) {
+      work.heads[row.ref] = std::nullopt;
+      continue;
+    }
+    if (row.ref.starts_with(git::kPullRequestPrefix)) work.commits[row.id] = new_commits(git, row);
+    if (row.ref.starts_with(git::kTagPrefix)) continue;
+    work.heads[row.ref] = RefHead{now->hex(), count_commits(git, *now, known_head(seen, row.ref))};
+  }
+  if (work.main_moved && main && !work.heads.contains(std::string(kMain))) {
+    work.heads[std::string(kMain)] =
+        RefHead{main_oid, count_commits(git, *main, known_head(seen, std::string(kMain)))};
+  }
+  work.seen = std::move(seen);
+  return work;
+}
+
+bool record_index_work(db::Tx& tx, const HubContext& context, const Repo& repo,
+                       const std::vector<RefUpdateRow>& rows, const IndexWork& work) {
+  if (work.main_moved) {
+    if (!PathIndex::apply(tx, repo.id, work.paths)) return false;
+    Repo now = repo;
+    now.head_oid = work.paths.to_oid;
+    for (const RefUpdateRow& row : rows) {
+      if (row.ref == kMain) now.updated_ms = std::max(now.updated_ms, row.created_ms);
+    }
+    set_repo_head(tx, repo.id, now.head_oid, now.updated_ms);
+    index_repo(tx, now, work.facts);
+  }
+  for (const auto& [ref, head] : work.heads) {
+    if (head) {
+      set_ref_head(tx, repo.id, ref, *head);
+    } else {
+      delete_ref_head(tx, repo.id, ref);
+    }
+  }
+  for (const RefUpdateRow& row : rows) {
+    if (!mark_done(tx, row.id)) continue;
+    auto commits = work.commits.find(row.id);
+    complete_pull_request(
+        tx, row, commits == work.commits.end() ? std::vector<CommitEntry>{} : commits->second);
+    write_event(tx, context, repo, row);
+  }
+  return true;
+}
+
+}  // namespace hearth::hub

@@ -1,0 +1,281 @@
+#include "hub/receive.h"
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "cards/cards.h"
+#include "db/db.h"
+#include "hub/access.h"
+#include "hub/git_dir.h"
+#include "hub/index_work.h"
+#include "hub/path_index.h"
+#include "hub/receive_store.h"
+#include "hub/repository_store.h"
+#include "xet/xet.h"
+
+namespace hearth::hub {
+namespace {
+
+constexpr std::string_view kMain = "refs/heads/main";
+constexpr int kSettleAttemptsMax = 10;
+constexpr size_t kNamedFilesMax = 20;
+
+std::string_view kind_text(ChangeKind kind) {
+  switch (kind) {
+    case ChangeKind::kPush:
+      return "push";
+    case ChangeKind::kCommit:
+      return "commit";
+    case ChangeKind::kBranch:
+      return "branch";
+    case ChangeKind::kTag:
+      return "tag";
+    case ChangeKind::kMerge:
+      return "merge";
+    case ChangeKind::kCreate:
+      return "create";
+  }
+  return "push";
+}
+
+std::optional<git::Oid> oid_or_nothing(const std::string& hex) {
+  if (hex.empty()) return std::nullopt;
+  auto oid = git::Oid::parse(hex);
+  HEARTH_ASSERT(oid.has_value(), "object ids of a change are 40 hex digits");
+  return oid;
+}
+
+json::object payload_of(const Change& change) {
+  json::object payload;
+  if (change.open) {
+    json::object open;
+    open["title"] = change.open->title;
+    open["description"] = change.open->description;
+    open["base_ref"] = change.open->base_ref;
+    open["base_oid"] = change.open->base_oid;
+    open["is_draft"] = change.open->is_draft;
+    payload["open"] = std::move(open);
+  }
+  if (change.merge) {
+    json::object merge;
+    merge["num"] = change.merge->num;
+    merge["comment"] = change.merge->comment;
+    payload["merge"] = std::move(merge);
+  }
+  return payload;
+}
+
+std::vector<PointerRow> pointer_rows(const std::vector<git::NewBlob>& blobs) {
+  std::vector<PointerRow> rows;
+  for (const git::NewBlob& blob : blobs) {
+    if (!blob.pointer) continue;
+    rows.push_back(
+        {blob.oid.hex(), blob.pointer->sha256, blob.pointer->size_bytes, blob.blob_bytes});
+  }
+  return rows;
+}
+
+/// Whether the ref stands where the row wanted it, or has moved on from there.
+bool has_moved(git::GitRepo& git, const RefUpdateRow& row) {
+  auto now = git.read_ref(row.ref);
+  if (row.new_oid.empty()) return !now;
+  if (!now) return false;
+  if (now->hex() == row.new_oid) return true;
+  auto wanted = git::Oid::parse(row.new_oid);
+  auto commit = git.ref_commit(row.ref);
+  return wanted && commit && now->hex() != row.old_oid && git.has_object(*wanted) &&
+         git.is_ancestor(*wanted, *commit);
+}
+
+std::string listing(const std::vector<std::string>& lines) {
+  std::string text;
+  for (size_t i = 0; i < lines.size() && i < kNamedFilesMax; ++i) {
+    text += (i == 0 ? "" : ", ") + lines[i];
+  }
+  if (lines.size() > kNamedFilesMax) {
+    text += fmt::format(" and {} more", lines.size() - kNamedFilesMax);
+  }
+  return text;
+}
+
+}  // namespace
+
+Receive::Receive(HubContext context, PathIndex& path_index)
+    : context_(std::move(context)), path_index_(path_index) {}
+
+RepoLock Receive::lock(const Repo& repo) {
+  RepoLock held(locks_[std::hash<std::string>()(repo.id) % locks_.size()], std::defer_lock);
+  if (!held.try_lock_for(std::chrono::seconds(30))) {
+    throw Error(ErrorKind::kUnavailable,
+                "This repository is being changed by others. Please try again.",
+                {.retry_after_s = 5});
+  }
+  return held;
+}
+
+std::optional<int64_t> Receive::apply(const RepoLock& held, const Actor& by, const Repo& repo,
+                                      git::GitRepo& git, git::Quarantine* quarantine,
+                                      Change change) {
+  HEARTH_ASSERT(held.owns_lock(), "a change of a repository holds its lock");
+  check_content(repo, change.blobs);
+  RefUpdateRow row;
+  row.id = new_object_id();
+  row.repo_id = repo.id;
+  row.old_oid = change.ref.old_oid;
+  row.new_oid = change.ref.new_oid;
+  row.kind = kind_text(change.kind);
+  row.actor = by;
+  row.created_ms = context_.clock->now_ms();
+  auto pointers = pointer_rows(change.blobs);
+  auto num = context_.database->write([&](db::Tx& tx) -> std::optional<int64_t> {
+    if (!lock_repo_row(tx, repo.id)) {
+      throw Error(ErrorKind::kNotFound, "Repository not found", {.code = "RepoNotFound"});
+    }
+    std::optional<int64_t> taken;
+    row.ref = change.ref.ref;
+    row.payload = payload_of(change);
+    if (change.open) {
+      taken = next_discussion_number(tx, repo.id);
+      row.ref = std::string(git::kPullRequestPrefix) + std::to_string(*taken);
+    }
+    insert_pending(tx, row);
+    insert_pointers(tx, repo.id, pointers);
+    return taken;
+  });
+  failpoint("receive.recorded");
+  if (quarantine != nullptr) quarantine->migrate();
+  failpoint("receive.migrated");
+  auto result = git.update_ref_cas({.full_name = row.ref,
+                                    .expected_old = oid_or_nothing(row.old_oid),
+                                    .new_target = oid_or_nothing(row.new_oid)});
+  if (result == git::RefUpdateResult::kChangedMeanwhile) {
+    context_.database->write([&](db::Tx& tx) { mark_dropped(tx, row.id); });
+    throw Error(ErrorKind::kConflict, "The reference was changed meanwhile. Please try again.",
+                {.code = "RefMoved"});
+  }
+  failpoint("receive.moved");
+  settle(repo, git, {row});
+  return num;
+}
+
+void Receive::settle(const Repo& repo, git::GitRepo& git, const std::vector<RefUpdateRow>& rows) {
+  for (int attempt = 0; attempt < kSettleAttemptsMax; ++attempt) {
+    std::optional<Repo> now;
+    IndexSeen seen;
+    context_.database->read([&](db::Tx& tx) {
+      now = find_repo_row(tx, repo.id);
+      if (!now) return;
+      seen = {now->head_oid, PathIndex::indexed_commit(tx, repo.id), ref_heads(tx, repo.id)};
+    });
+    if (!now) return;  // Removed meanwhile, with all that is about it.
+    IndexWork work = work_out_index(path_index_, *now, std::move(seen), git, rows);
+    bool written = context_.database->write([&](db::Tx& tx) {
+      if (!lock_repo_row(tx, repo.id)) return true;
+      return record_index_work(tx, context_, *now, rows, work);
+    });
+    if (written) return;
+  }
+  // The rows stay pending; the next start, or the next change of this repository, ends them.
+  log_warning("the index of repository {} is behind: others keep changing it", repo.id);
+}
+
+void Receive::check_content(const Repo& repo, const std::vector<git::NewBlob>& blobs) {
+  std::vector<std::string> large;
+  std::vector<std::string> wanted;
+  for (const git::NewBlob& blob : blobs) {
+    if (blob.pointer) {
+      wanted.push_back(blob.pointer->sha256);
+    } else if (blob.blob_bytes > git::kRegularBlobBytesMax) {
+      large.push_back(blob.path);
+    }
+  }
+  if (!large.empty()) {
+    throw Error(ErrorKind::kUnprocessable,
+                "Your push was rejected because it contains files larger than 10 MiB. Please use "
+                "https://git-lfs.github.com/ to store large files. Offending files: " +
+                    listing(large));
+  }
+  if (wanted.empty()) return;
+  auto stored = context_.large_files->find_many(repo.id, wanted);
+  std::vector<std::string> missing;
+  for (const git::NewBlob& blob : blobs) {
+    if (!blob.pointer) continue;
+    auto at = stored.find(blob.pointer->sha256);
+    if (at == stored.end()) {
+      missing.push_back(blob.path + " (" + blob.pointer->sha256 + ")");
+    } else if (at->second.size_bytes != blob.pointer->size_bytes) {
+      missing.push_back(fmt::format("{} ({} has {} bytes, not {})", blob.path, blob.pointer->sha256,
+                                    at->second.size_bytes, blob.pointer->size_bytes));
+    }
+  }
+  if (!missing.empty()) {
+    throw Error(ErrorKind::kUnprocessable,
+                "These LFS objects were not uploaded to this repository: " + listing(missing) +
+                    ". Upload them first (git lfs push --all).");
+  }
+}
+
+void Receive::catch_up(const Repo& repo) {
+  auto held = lock(repo);
+  auto rows = context_.database->read([&](db::Tx& tx) { return pending_rows(tx, repo.id); });
+  auto git = git::GitRepo::open(git_dir(context_, repo.id));
+  std::vector<RefUpdateRow> moved;
+  for (RefUpdateRow& row : rows) {
+    if (has_moved(git, row)) {
+      moved.push_back(std::move(row));
+    } else {
+      context_.database->write([&](db::Tx& tx) { mark_dropped(tx, row.id); });
+    }
+  }
+  auto main = git.ref_commit(kMain);
+  bool behind = context_.database->read([&](db::Tx& tx) {
+    auto now = find_repo_row(tx, repo.id);
+    return now && main &&
+           (now->head_oid != main->hex() || PathIndex::indexed_commit(tx, repo.id) != main->hex());
+  });
+  if (!moved.empty() || behind) settle(repo, git, moved);
+}
+
+std::vector<std::string> Receive::pending_repos() {
+  return context_.database->read([&](db::Tx& tx) { return repos_with_pending_rows(tx); });
+}
+
+void Receive::rebuild_index(const Repo& repo) {
+  auto held = lock(repo);
+  auto git = git::GitRepo::open(git_dir(context_, repo.id));
+  std::vector<PointerRow> pointers;
+  std::set<git::Oid> tips;
+  git::RefList refs = git.refs();
+  for (const auto* kind : {&refs.branches, &refs.tags, &refs.pull_requests, &refs.converts}) {
+    for (const git::Ref& ref : *kind) tips.insert(ref.commit);
+  }
+  for (const git::Oid& tip : tips) {
+    for (const git::TreeEntry& entry : git.all_files(tip)) {
+      if (!entry.pointer) continue;
+      pointers.push_back(
+          {entry.oid.hex(), entry.pointer->sha256, entry.pointer->size_bytes, entry.blob_bytes});
+    }
+  }
+  for (int attempt = 0; attempt < kSettleAttemptsMax; ++attempt) {
+    std::optional<Repo> now;
+    IndexSeen seen;
+    context_.database->read([&](db::Tx& tx) {
+      now = find_repo_row(tx, repo.id);
+      if (now) seen = {now->head_oid, PathIndex::indexed_commit(tx, repo.id), {}};
+    });
+    if (!now) return;
+    IndexWork work = work_out_index(path_index_, *now, std::move(seen), git, {}, {.rebuild = true});
+    bool written = context_.database->write([&](db::Tx& tx) {
+      if (!lock_repo_row(tx, repo.id)) return true;
+      insert_pointers(tx, repo.id, pointers);
+      return record_index_work(tx, context_, *now, {}, work);
+    });
+    if (written) return;
+  }
+  throw Error(ErrorKind::kUnavailable, "Others keep changing this repository. Please try again.");
+}
+
+}  // namespace hearth::hub

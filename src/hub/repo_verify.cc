@@ -1,0 +1,134 @@
+// What `hearth verify` compares about repositories.
+
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "db/db.h"
+#include "git/git.h"
+#include "hub/git_dir.h"
+#include "hub/path_index.h"
+#include "hub/receive_store.h"
+#include "hub/repositories.h"
+#include "hub/repository_store.h"
+#include "xet/xet.h"
+
+namespace hearth::hub {
+namespace {
+
+constexpr int64_t kPage = 500;
+constexpr size_t kFsckLinesMax = 10;
+
+/// Every pointer of every ref, by the SHA-256 that it names.
+std::map<std::string, git::LfsPointer> pointers_of(const git::GitRepo& git) {
+  std::map<std::string, git::LfsPointer> pointers;
+  std::set<git::Oid> tips;
+  git::RefList refs = git.refs();
+  for (const auto* kind : {&refs.branches, &refs.tags, &refs.pull_requests, &refs.converts}) {
+    for (const git::Ref& ref : *kind) tips.insert(ref.commit);
+  }
+  for (const git::Oid& tip : tips) {
+    for (const git::TreeEntry& entry : git.all_files(tip)) {
+      if (entry.pointer) pointers.emplace(entry.pointer->sha256, *entry.pointer);
+    }
+  }
+  return pointers;
+}
+
+}  // namespace
+
+RepoProblems Repositories::verify() {
+  RepoProblems found;
+  std::set<std::string> known;
+  std::string after;
+  while (true) {
+    auto repos = list(after, kPage);
+    if (repos.empty()) break;
+    for (const Repo& repo : repos) {
+      known.insert(repo.id);
+      ++found.checked_count;
+      std::string name =
+          fmt::format("{} {} ({})", to_string(repo.type), repo.repo_id.full(), repo.id);
+      try {
+        verify_one(repo, name, found.problems);
+      } catch (const std::exception& error) {
+        found.problems.push_back(name + " cannot be read: " + error.what());
+      }
+    }
+    after = repos.back().id;
+  }
+  std::error_code error;
+  for (const auto& shelf : fs::directory_iterator(context_.data_dir / "git", error)) {
+    for (const auto& entry : fs::directory_iterator(shelf.path(), error)) {
+      std::string id = entry.path().stem().string();
+      // A repository that was made or removed while this ran is none.
+      if (known.contains(id) || find_by_id(id)) continue;
+      found.problems.push_back("the folder git/" + shelf.path().filename().string() + "/" +
+                               entry.path().filename().string() +
+                               " belongs to no repository: a creation or a removal was cut short");
+    }
+  }
+  return found;
+}
+
+void Repositories::verify_one(const Repo& repo, const std::string& name,
+                              std::vector<std::string>& problems) {
+  git::GitRepo git = open_git(repo);
+  auto lines = git.fsck();
+  for (size_t i = 0; i < lines.size() && i < kFsckLinesMax; ++i) {
+    problems.push_back(name + ": git fsck says: " + lines[i]);
+  }
+  git::RepoConfig config = git.config();
+  if (config.repo_id != repo.id || config.type != to_string(repo.type) ||
+      config.name != repo.repo_id.full() || config.owner != repo.namespace_id) {
+    problems.push_back(name + ": its git config names it " + config.type + " " + config.name);
+  }
+
+  std::vector<std::string> wanted;
+  auto pointers = pointers_of(git);
+  for (const auto& [sha256, pointer] : pointers) wanted.push_back(sha256);
+  auto objects = context_.large_files->find_many(repo.id, wanted);
+  for (const auto& [sha256, pointer] : pointers) {
+    if (!objects.contains(sha256)) {
+      problems.push_back(name + ": the large file " + sha256 + " is missing");
+      continue;
+    }
+    try {
+      uint64_t size_bytes = context_.large_files->open_large(repo.id, sha256)->size_bytes();
+      if (size_bytes != pointer.size_bytes) {
+        problems.push_back(fmt::format("{}: the large file {} has {} bytes, its pointer says {}",
+                                       name, sha256, size_bytes, pointer.size_bytes));
+      }
+    } catch (const Error& error) {
+      problems.push_back(name + ": the large file " + sha256 +
+                         " cannot be read: " + error.message());
+    }
+  }
+
+  auto main = git.ref_commit("refs/heads/main");
+  std::string main_oid = main ? main->hex() : std::string();
+  std::string indexed;
+  std::optional<Repo> now;
+  std::vector<RefUpdateRow> pending;
+  context_.database->read([&](db::Tx& tx) {
+    now = find_repo_row(tx, repo.id);
+    indexed = PathIndex::indexed_commit(tx, repo.id);
+    pending = pending_rows(tx, repo.id);
+  });
+  if (!now) return;  // Removed meanwhile.
+  if (!main) problems.push_back(name + ": it has no branch main");
+  if (now->head_oid != main_oid) {
+    problems.push_back(name + ": its index stands at commit '" + now->head_oid + "', main at '" +
+                       main_oid + "'");
+  } else if (indexed != main_oid) {
+    problems.push_back(name + ": its path index stands at commit '" + indexed + "', main at '" +
+                       main_oid + "'");
+  }
+  for (const RefUpdateRow& row : pending) {
+    problems.push_back(name + ": a move of " + row.ref + " by " + row.actor.name +
+                       " was cut short; the next start completes it");
+  }
+}
+
+}  // namespace hearth::hub

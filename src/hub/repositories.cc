@@ -1,0 +1,335 @@
+#include "hub/repositories.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "cards/cards.h"
+#include "db/db.h"
+#include "git/git.h"
+#include "hub/access.h"
+#include "hub/accounts.h"
+#include "hub/authorship.h"
+#include "hub/git_dir.h"
+#include "hub/index_work.h"
+#include "hub/initial_files.h"
+#include "hub/listing.h"
+#include "hub/receive.h"
+#include "hub/receive_store.h"
+#include "hub/repository_store.h"
+#include "hub/tasks.h"
+#include "xet/xet.h"
+
+namespace hearth::hub {
+namespace {
+
+constexpr std::string_view kMain = "refs/heads/main";
+
+[[noreturn]] void throw_created(const Repo& existing) {
+  throw RepoExists("You already created this " + std::string(to_string(existing.type)) + " repo",
+                   existing);
+}
+
+git::RepoConfig config_of(const Repo& repo) {
+  return {.repo_id = repo.id,
+          .type = std::string(to_string(repo.type)),
+          .name = repo.repo_id.full(),
+          .owner = repo.namespace_id};
+}
+
+Namespace require_namespace(db::Tx& tx, const std::string& name) {
+  auto found = Accounts::find_namespace(tx, name);
+  if (!found) {
+    throw Error(ErrorKind::kNotFound, "There is no user or organisation called \"" + name + "\".");
+  }
+  return *found;
+}
+
+void check_initial_file(RepoType type, const std::string& path, const std::string& content) {
+  if (content.size() > git::kRegularBlobBytesMax) {
+    throw Error(ErrorKind::kTooLarge, "The file " + path + " is larger than 10 MiB.");
+  }
+  if (git::LfsPointer::parse(content)) {
+    throw Error(ErrorKind::kUnprocessable, "The file " + path +
+                                               " is a pointer to a file that a new repository "
+                                               "cannot have yet.");
+  }
+  if (path != "README.md") return;
+  auto kind = cards::parse_repo_kind(to_string(type));
+  auto errors = cards::validate(content, *kind).errors;
+  if (!errors.empty()) throw Error(ErrorKind::kInvalid, "README.md: " + join(errors, "; "));
+}
+
+uint64_t folder_bytes(const fs::path& dir) {
+  uint64_t sum = 0;
+  std::error_code ignored;  // Files come and go while git works.
+  for (const auto& entry : fs::recursive_directory_iterator(dir, ignored)) {
+    if (entry.is_regular_file(ignored)) sum += entry.file_size(ignored);
+  }
+  return sum;
+}
+
+}  // namespace
+
+Repositories::Repositories(HubContext context, Receive& receive)
+    : context_(std::move(context)), receive_(receive), path_index_(context_) {
+  make_dirs(context_.data_dir / "git");
+}
+
+Repo Repositories::create(const Caller& caller, const NewRepo& wanted) {
+  context_.access->require_namespace_write(&caller.identity, wanted.repo_id.namespace_name);
+  Repo repo;
+  repo.id = new_object_id();
+  repo.type = wanted.type;
+  repo.repo_id = wanted.repo_id;
+  repo.creator_id = caller.identity.user_id;
+  repo.is_private = wanted.is_private;
+  repo.sdk = wanted.sdk;
+  repo.created_ms = context_.clock->now_ms();
+  repo.updated_ms = repo.created_ms;
+  context_.database->read([&](db::Tx& tx) {
+    Namespace owner = require_namespace(tx, wanted.repo_id.namespace_name);
+    repo.namespace_id = owner.id;
+    repo.repo_id.namespace_name = owner.name;
+    if (auto existing = find_repo_row(tx, wanted.type, wanted.repo_id)) throw_created(*existing);
+  });
+  auto files = initial_files(wanted);
+  for (const auto& [path, content] : files) check_initial_file(repo.type, path, content);
+
+  fs::path dir = git_dir(repo);
+  make_dirs(dir.parent_path());
+  git::GitRepo::init(dir, config_of(repo));
+  bool recording = false;
+  try {
+    git::CommitBuilder builder(dir, std::nullopt);
+    for (const auto& [path, content] : files) {
+      builder.put_blob(git::RepoPath::require(path), as_bytes(content));
+    }
+    git::Signature author = signature_of(caller.actor(), repo.created_ms);
+    auto built = builder.build({.author = author,
+                                .committer = author,
+                                .message = "initial commit\n",
+                                .parents = {},
+                                .allow_empty = true});
+    builder.quarantine().migrate();
+    git::GitRepo git = git::GitRepo::open(dir);
+    git.create_ref(std::string(kMain), *built.commit);
+
+    RefUpdateRow row;
+    row.id = new_object_id();
+    row.repo_id = repo.id;
+    row.ref = kMain;
+    row.new_oid = built.commit->hex();
+    row.kind = "create";
+    row.actor = caller.actor();
+    row.created_ms = repo.created_ms;
+    IndexWork work = work_out_index(path_index_, repo, {}, git, {row});
+    recording = true;
+    bool inserted = context_.database->write([&](db::Tx& tx) {
+      if (!insert_repo_row(tx, repo)) return false;
+      insert_pending(tx, row);
+      return record_index_work(tx, context_, repo, {row}, work);
+    });
+    if (!inserted) {
+      remove_tree(dir);
+      auto existing = find(repo.type, repo.repo_id);
+      if (existing) throw_created(existing->repo);
+      throw Error(ErrorKind::kUnavailable, "Another request used this name. Please try again.");
+    }
+    repo.head_oid = row.new_oid;
+  } catch (...) {
+    // Once the row may be there, the folder stays: a connection can break after its commit.
+    if (!recording) remove_tree(dir);
+    throw;
+  }
+  return repo;
+}
+
+std::optional<FoundRepo> Repositories::find(RepoType type, const RepoId& repo_id) {
+  return context_.database->read([&](db::Tx& tx) -> std::optional<FoundRepo> {
+    if (auto repo = find_repo_row(tx, type, repo_id)) return FoundRepo{*repo, false};
+    if (auto repo = find_moved_repo_row(tx, type, repo_id)) return FoundRepo{*repo, true};
+    return std::nullopt;
+  });
+}
+
+std::optional<Repo> Repositories::find_by_id(std::string_view id) {
+  return context_.database->read([&](db::Tx& tx) { return find_repo_row(tx, id); });
+}
+
+std::vector<Repo> Repositories::list(std::string_view after_id, int64_t limit) {
+  return context_.database->read([&](db::Tx& tx) { return list_repo_rows(tx, after_id, limit); });
+}
+
+std::vector<Repo> Repositories::list_of_namespace(std::string_view namespace_name) {
+  return context_.database->read([&](db::Tx& tx) {
+    auto owner = Accounts::find_namespace(tx, namespace_name);
+    return owner ? list_namespace_rows(tx, owner->id) : std::vector<Repo>{};
+  });
+}
+
+void Repositories::remove(const Actor& by, const Repo& repo) {
+  context_.database->write([&](db::Tx& tx) {
+    if (!delete_repo_row(tx, repo.id)) {
+      throw Error(ErrorKind::kNotFound, "Repository not found", {.code = "RepoNotFound"});
+    }
+    xet::XetStore::forget_repo(tx, repo.id);
+    json::object detail;
+    detail["type"] = to_string(repo.type);
+    detail["name"] = repo.repo_id.full();
+    context_.audit->append(tx, by, "repo.delete", repo.id, detail);
+    NewTask task;
+    task.kind = "repo.remove_folder";
+    task.payload["repo_id"] = repo.id;
+    context_.tasks->enqueue(tx, task);
+  });
+}
+
+Repo Repositories::move(const Caller& caller, const Repo& repo, const RepoId& to) {
+  context_.access->require_namespace_write(&caller.identity, to.namespace_name);
+  Repo moved = context_.database->write([&](db::Tx& tx) {
+    auto now = find_repo_row(tx, repo.id);
+    if (!now) throw Error(ErrorKind::kNotFound, "Repository not found", {.code = "RepoNotFound"});
+    if (auto existing = find_repo_row(tx, repo.type, to); existing && existing->id != repo.id) {
+      throw RepoExists("A " + std::string(to_string(repo.type)) + " repository called " +
+                           existing->repo_id.full() + " already exists",
+                       *existing);
+    }
+    Namespace owner = require_namespace(tx, to.namespace_name);
+    Repo renamed = *now;
+    renamed.namespace_id = owner.id;
+    renamed.repo_id = {.namespace_name = owner.name, .name = to.name};
+    rename_repo_row(tx, renamed, now->repo_id, context_.clock->now_ms());
+    json::object detail;
+    detail["from"] = now->repo_id.full();
+    detail["to"] = renamed.repo_id.full();
+    context_.audit->append(tx, caller.actor(), "repo.move", repo.id, detail);
+    NewTask task;
+    task.kind = "repo.write_config";
+    task.payload["repo_id"] = repo.id;
+    task.unique_key = repo.id;
+    context_.tasks->enqueue(tx, task);
+    return renamed;
+  });
+  return moved;
+}
+
+Repo Repositories::update(const Actor& by, const Repo& repo, const RepoSettings& settings) {
+  return context_.database->write([&](db::Tx& tx) {
+    auto now = find_repo_row(tx, repo.id);
+    if (!now) throw Error(ErrorKind::kNotFound, "Repository not found", {.code = "RepoNotFound"});
+    json::object detail;
+    if (settings.is_private) {
+      now->is_private = *settings.is_private;
+      detail["private"] = now->is_private;
+    }
+    if (settings.gated) {
+      now->gated = *settings.gated;
+      detail["gated"] = now->gated == Gated::kNo     ? ""
+                        : now->gated == Gated::kAuto ? "auto"
+                                                     : "manual";
+    }
+    if (settings.discussions_disabled) {
+      now->discussions_disabled = *settings.discussions_disabled;
+      detail["discussionsDisabled"] = now->discussions_disabled;
+    }
+    update_repo_settings(tx, *now);
+    context_.audit->append(tx, by, "repo.settings", repo.id, detail);
+    return *now;
+  });
+}
+
+fs::path Repositories::git_dir(const Repo& repo) const {
+  return hub::git_dir(context_, repo.id);
+}
+
+git::GitRepo Repositories::open_git(const Repo& repo) const {
+  try {
+    return git::GitRepo::open(git_dir(repo));
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kNotFound) throw;
+    throw Error(ErrorKind::kCorrupt, "The repository's data is missing on this server.",
+                {.detail = "no git folder for " + repo.id});
+  }
+}
+
+uint64_t Repositories::used_storage_bytes(const Repo& repo) {
+  return context_.database->read(
+      [&](db::Tx& tx) { return pointed_bytes(tx, repo.id) + git_bytes_of(tx, repo.id); });
+}
+
+void Repositories::catch_up() {
+  for (const std::string& id : receive_.pending_repos()) {
+    auto repo = find_by_id(id);
+    if (!repo) continue;
+    try {
+      receive_.catch_up(*repo);
+    } catch (const Error& error) {
+      // One damaged repository does not keep the hub from starting; verify tells of it.
+      log_error("repository {} could not be brought up: {}", id, error.what());
+    }
+  }
+}
+
+void Repositories::register_tasks(TaskRunner& runner) {
+  runner.handle("repo.remove_folder", [this](TaskContext& task) {
+    std::string id = require_string(task.payload(), "repo_id");
+    if (find_by_id(id)) return;
+    fs::path dir = hub::git_dir(context_, id);
+    remove_tree(dir);
+  });
+  runner.handle("repo.write_config", [this](TaskContext& task) {
+    auto repo = find_by_id(require_string(task.payload(), "repo_id"));
+    if (repo) open_git(*repo).update_config(config_of(*repo));
+  });
+  runner.handle("repo.content", [this](TaskContext& task) {
+    auto repo = find_by_id(require_string(task.payload(), "repo_id"));
+    if (repo) after_change(*repo);
+  });
+}
+
+void Repositories::after_change(const Repo& repo) {
+  git::GitRepo git = open_git(repo);
+  git.maintain();
+  uint64_t git_bytes = folder_bytes(git_dir(repo));
+  context_.database->write([&](db::Tx& tx) { set_git_bytes(tx, repo.id, git_bytes); });
+  auto head = git::Oid::parse(repo.head_oid);
+  if (repo.type != RepoType::kModel || !head || !git.has_object(*head)) return;
+
+  std::map<std::string, git::TreeEntry> entries;
+  std::vector<cards::FileEntry> files;
+  for (git::TreeEntry& entry : git.all_files(*head)) {
+    files.push_back({entry.path, entry.size_bytes()});
+    entries.emplace(entry.path, std::move(entry));
+  }
+  std::sort(files.begin(), files.end(),
+            [](const auto& a, const auto& b) { return a.path < b.path; });
+  if (!has_model_headers(files)) return;
+  auto open = [&](const std::string& path) -> std::optional<models::ByteSource> {
+    auto at = entries.find(path);
+    if (at == entries.end()) return std::nullopt;
+    const git::TreeEntry& entry = at->second;
+    if (entry.pointer) {
+      std::shared_ptr<blob::Source> source =
+          context_.large_files->open_large(repo.id, entry.pointer->sha256);
+      return models::ByteSource{source->size_bytes(), [source](uint64_t offset, uint64_t length) {
+                                  Bytes bytes(length);
+                                  bytes.resize(source->read(offset, bytes));
+                                  return bytes;
+                                }};
+    }
+    auto text = std::make_shared<std::string>(git.read_blob(entry.oid));
+    return models::ByteSource{text->size(), [text](uint64_t offset, uint64_t length) {
+                                if (offset >= text->size()) return Bytes{};
+                                ByteView part = as_bytes(*text).subspan(offset);
+                                part = part.first(std::min<size_t>(part.size(), length));
+                                return Bytes(part.begin(), part.end());
+                              }};
+  };
+  ModelHeaders headers = read_model_headers(files, open);
+  context_.database->write(
+      [&](db::Tx& tx) { store_model_headers(tx, repo.id, repo.head_oid, headers); });
+}
+
+}  // namespace hearth::hub

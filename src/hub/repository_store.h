@@ -1,0 +1,37 @@
+#pragma once
+// Rows of repositories. SQL of repo and repo_alias; for the files of this folder.
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "db/db.h"
+#include "hub/repo.h"
+
+namespace hearth::hub {
+
+std::optional<Repo> find_repo_row(db::Tx& tx, std::string_view id);
+std::optional<Repo> find_repo_row(db::Tx& tx, RepoType type, const RepoId& repo_id);
+/// By a former name.
+std::optional<Repo> find_moved_repo_row(db::Tx& tx, RepoType type, const RepoId& repo_id);
+std::vector<Repo> list_repo_rows(db::Tx& tx, std::string_view after_id, int64_t limit);
+std::vector<Repo> list_namespace_rows(db::Tx& tx, std::string_view namespace_id);
+
+/// Adds the row and takes its name over from a moved repository. False: the name is taken.
+bool insert_repo_row(db::Tx& tx, const Repo& repo);
+void update_repo_settings(db::Tx& tx, const Repo& repo);
+/// Gives the row its new name (repo holds it) and keeps the old one as an alias.
+void rename_repo_row(db::Tx& tx, const Repo& repo, const RepoId& old_id, int64_t now_ms);
+/// False: it was gone already.
+bool delete_repo_row(db::Tx& tx, std::string_view id);
+
+void set_repo_head(db::Tx& tx, std::string_view id, std::string_view head_oid, int64_t updated_ms);
+void set_git_bytes(db::Tx& tx, std::string_view id, uint64_t git_bytes);
+uint64_t git_bytes_of(db::Tx& tx, std::string_view id);
+/// Waits for other writers of this repository; false: it is gone.
+bool lock_repo_row(db::Tx& tx, std::string_view id);
+/// The next number of its discussions and pull requests.
+int64_t next_discussion_number(db::Tx& tx, std::string_view id);
+
+}  // namespace hearth::hub
