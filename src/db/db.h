@@ -157,6 +157,9 @@ struct Options {
   int writer_count_max = 4;          // PostgreSQL only: SQLite has one writer.
   int64_t wait_ms = 20'000;          // For a connection, or for another process's lock.
   std::string postgres_schema = {};  // Tests: a schema of their own. Empty: the role's default.
+  /// Tests, SQLite only: told how each statement will be run when it is prepared, one call for each
+  /// line of EXPLAIN QUERY PLAN.
+  std::function<void(std::string_view sql, std::string_view plan)> on_plan = {};
 };
 
 struct MigrateOptions {

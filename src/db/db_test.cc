@@ -1,8 +1,12 @@
 #include "db/db.h"
 
+#include <csignal>
+#include <functional>
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/process.h"
@@ -331,6 +335,78 @@ TEST(Db, WriteSkewIsPrevented) {
     EXPECT_EQ(1, db->read([](Tx& tx) {
       return tx.query_one("SELECT sum(number) FROM thing")->get_int(0);
     }));
+  });
+}
+
+/// Runs `body` in a child process, as `hearth user add` runs beside a server.
+pid_t in_child(const std::function<void()>& body) {
+  const pid_t pid = fork();
+  if (pid != 0) return pid;
+  try {
+    body();
+    _exit(0);
+  } catch (...) {
+    _exit(1);
+  }
+}
+
+int exit_status(pid_t pid) {
+  int status = 0;
+  waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+TEST(Db, ProcessesThatWriteAtOnceLoseNothing) {
+  with_things([](TestDatabase& db) {
+    constexpr int kProcesses = 3;
+    constexpr int kRounds = 20;
+    db->write([](Tx& tx) { tx.execute(kInsert, {"a", 0, nullptr, nullptr}); });
+    std::vector<pid_t> pids;
+    for (int p = 0; p < kProcesses; ++p) {
+      pids.push_back(in_child([&db] {
+        const auto mine = db.open_again();
+        for (int i = 0; i < kRounds; ++i) {
+          mine->write([](Tx& tx) {
+            const int64_t number = tx.query_one("SELECT number FROM thing")->get_int(0);
+            tx.execute("UPDATE thing SET number = ?1", {number + 1});
+          });
+        }
+      }));
+    }
+    for (const pid_t pid : pids) EXPECT_EQ(0, exit_status(pid));
+    EXPECT_EQ(kProcesses * kRounds, db->read([](Tx& tx) {
+      return tx.query_one("SELECT number FROM thing")->get_int(0);
+    }));
+  });
+}
+
+TEST(Db, AKilledWriterLeavesWholeTransactions) {
+  with_things([](TestDatabase& db) {
+    const auto sum = [&db](const char* id) {
+      return db->read([id](Tx& tx) {
+        return tx.query_one("SELECT sum(number) FROM thing WHERE id = ?1", {id})->get_int(0);
+      });
+    };
+    db->write([](Tx& tx) {
+      tx.execute(kInsert, {"a", 0, nullptr, nullptr});
+      tx.execute(kInsert, {"b", 0, nullptr, nullptr});
+    });
+    for (int round = 1; round <= 5; ++round) {
+      const int64_t wanted = sum("a") + 5;
+      const pid_t pid = in_child([&db] {
+        const auto mine = db.open_again();
+        while (true) {
+          mine->write([](Tx& tx) {
+            tx.execute("UPDATE thing SET number = number + 1 WHERE id = 'a'");
+            tx.execute("UPDATE thing SET number = number + 1 WHERE id = 'b'");
+          });
+        }
+      });
+      while (sum("a") < wanted) std::this_thread::yield();
+      kill(pid, SIGKILL);
+      EXPECT_EQ(128 + SIGKILL, exit_status(pid));
+      EXPECT_EQ(sum("a"), sum("b"));
+    }
   });
 }
 

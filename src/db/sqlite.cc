@@ -78,7 +78,8 @@ struct TextHash {
 
 class Connection {
  public:
-  Connection(const std::string& path, int64_t wait_ms) {
+  Connection(const std::string& path, const Options& options) : on_plan_(options.on_plan) {
+    const int64_t wait_ms = options.wait_ms;
     sqlite3* raw = nullptr;
     const int rc =
         sqlite3_open_v2(path.c_str(), &raw,
@@ -111,6 +112,7 @@ class Connection {
                                       SQLITE_PREPARE_PERSISTENT, &raw, nullptr);
     Stmt stmt(raw);
     if (rc != SQLITE_OK) throw_sqlite(handle_.get(), rc, sql);
+    if (on_plan_) explain(sql, text);
     return statements_.emplace(std::string(sql), std::move(stmt)).first->second.get();
   }
 
@@ -137,7 +139,19 @@ class Connection {
     }
   }
 
-  Handle handle_;  // Declared first: the statements are finalised before it is closed.
+  void explain(std::string_view sql, const std::string& text) {
+    const std::string question = "EXPLAIN QUERY PLAN " + text;
+    sqlite3_stmt* raw = nullptr;
+    const int rc = sqlite3_prepare_v2(handle_.get(), question.c_str(), -1, &raw, nullptr);
+    const Stmt stmt(raw);
+    if (rc != SQLITE_OK) throw_sqlite(handle_.get(), rc, question);
+    while (sqlite3_step(raw) == SQLITE_ROW) {
+      on_plan_(sql, reinterpret_cast<const char*>(sqlite3_column_text(raw, 3)));
+    }
+  }
+
+  const std::function<void(std::string_view, std::string_view)> on_plan_;
+  Handle handle_;  // Before the statements: they are finalised before it is closed.
   std::unordered_map<std::string, Stmt, TextHash, std::equal_to<>> statements_;
 };
 
@@ -253,14 +267,13 @@ class SqliteDatabase : public Database {
   SqliteDatabase(std::string path, const Options& options)
       : path_(std::move(path)),
         readers_(static_cast<size_t>(options.reader_count_max), options.wait_ms,
-                 [this, wait_ms = options.wait_ms] {
-                   auto connection = std::make_unique<Connection>(path_, wait_ms);
+                 [this, options] {
+                   auto connection = std::make_unique<Connection>(path_, options);
                    connection->script("PRAGMA query_only = ON");
                    return connection;
                  }),
-        writer_(1, options.wait_ms, [this, wait_ms = options.wait_ms] {
-          return std::make_unique<Connection>(path_, wait_ms);
-        }) {
+        writer_(1, options.wait_ms,
+                [this, options] { return std::make_unique<Connection>(path_, options); }) {
     readers_.lease();  // Opened now, so that a wrong path is an error at the start.
   }
 

@@ -1,11 +1,16 @@
 #include "db/test_database.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cstdlib>
 
 #include "base/fs.h"
 
 namespace hearth::db {
 namespace {
+
+// Set while a PlanRecorder lives.
+std::atomic<PlanRecorder*> g_recorder = nullptr;
 
 const char* postgres_url() {
   const char* url = std::getenv("HEARTH_TEST_POSTGRES");
@@ -18,6 +23,11 @@ TestDatabase::TestDatabase(Engine engine, Schema schema) {
   const std::string name = "hearth_test_" + new_object_id();
   folder_ = (fs::temp_directory_path() / name).string();
   fs::create_directories(folder_);
+  if (PlanRecorder* recorder = g_recorder.load()) {
+    options_.on_plan = [recorder](std::string_view sql, std::string_view plan) {
+      recorder->note(sql, plan);
+    };
+  }
   if (engine == Engine::kSqlite) {
     url_ = "sqlite:" + folder_ + "/hearth.db";
   } else {
@@ -45,6 +55,35 @@ TestDatabase::~TestDatabase() {
 
 std::unique_ptr<Database> TestDatabase::open_again() {
   return Database::open(url_, options_);
+}
+
+PlanRecorder::PlanRecorder() {
+  g_recorder = this;
+}
+
+PlanRecorder::~PlanRecorder() {
+  g_recorder = nullptr;
+}
+
+void PlanRecorder::note(std::string_view sql, std::string_view plan) {
+  const std::lock_guard lock(mutex_);
+  plans_.emplace(sql, plan);
+}
+
+std::vector<std::string> PlanRecorder::scans(const std::vector<std::string>& small_tables) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> found;
+  for (const auto& [sql, plan] : plans_) {
+    // "SCAN task" reads everything; "SCAN task USING INDEX …" walks an index in order, which a
+    // LIMIT ends; "SCAN json_each VIRTUAL TABLE …" is a list of ours.
+    constexpr std::string_view kScan = "SCAN ";
+    if (!plan.starts_with(kScan)) continue;
+    const std::string table = plan.substr(kScan.size());
+    if (table.find(' ') != std::string::npos) continue;
+    if (std::find(small_tables.begin(), small_tables.end(), table) != small_tables.end()) continue;
+    found.push_back(table + ": " + sql);
+  }
+  return found;
 }
 
 std::vector<Engine> test_engines() {

@@ -3,7 +3,11 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "db/db.h"
@@ -34,6 +38,27 @@ class TestDatabase {
   std::string url_;
   Options options_;
   std::unique_ptr<Database> database_;
+};
+
+/// Notes how SQLite runs the statements of all TestDatabases that are opened while it lives. One at
+/// a time, for a whole test program: see hub/explain_test.cc.
+class PlanRecorder {
+ public:
+  PlanRecorder();
+  ~PlanRecorder();
+  PlanRecorder(const PlanRecorder&) = delete;
+  PlanRecorder& operator=(const PlanRecorder&) = delete;
+
+  /// "TABLE: statement" for each statement that reads a whole table, but for those in
+  /// `small_tables`.
+  std::vector<std::string> scans(const std::vector<std::string>& small_tables) const;
+
+ private:
+  friend class TestDatabase;
+  void note(std::string_view sql, std::string_view plan);
+
+  mutable std::mutex mutex_;
+  std::set<std::pair<std::string, std::string>> plans_;  // Statement and a line of its plan.
 };
 
 /// SQLite always; PostgreSQL when HEARTH_TEST_POSTGRES names a server ("postgresql://…").

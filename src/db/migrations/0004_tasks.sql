@@ -23,6 +23,8 @@ CREATE TABLE task (
 CREATE INDEX task_due ON task (state, kind, run_after_ms);
 CREATE INDEX task_lease ON task (state, lease_until_ms);
 CREATE INDEX task_owner ON task (owner_id, created_ms);
+CREATE INDEX task_created ON task (created_ms, id);
+CREATE INDEX task_kind ON task (kind, created_ms, id);
 CREATE INDEX task_ended ON task (ended_ms);
 CREATE UNIQUE INDEX task_unique ON task (kind, unique_key) WHERE state = 'queued';
 
