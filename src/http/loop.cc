@@ -1,5 +1,6 @@
 #include "http/loop.h"
 
+#include <csignal>
 #include <ctime>
 #include <thread>
 #include <unordered_set>
@@ -77,7 +78,14 @@ class Loop::Impl : public ConnectionHost {
 
 Loop::Impl::Impl(Shared& shared)
     : shared_(shared), guard_(context_.get_executor()), tick_(context_.get_executor()) {
-  thread_ = std::thread([this] { context_.run(); });
+  thread_ = std::thread([this] {
+    // sendfile(2) cannot be told not to raise it for a peer that has gone.
+    sigset_t broken_pipe;
+    sigemptyset(&broken_pipe);
+    sigaddset(&broken_pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
+    context_.run();
+  });
 }
 
 void Loop::Impl::add(Connection* connection) {

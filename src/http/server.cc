@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -31,6 +32,8 @@ struct Address {
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
+// A login session's soft limit is often 1024, the hard one far higher.
+void raise_descriptor_limit(uint64_t connections_max);
 Address read_address(const Listen& listen);
 Fd bind_listener(const Listen& listen);
 // The bound port; 0 for a Unix socket.
@@ -74,6 +77,7 @@ void Server::stop() {
 }
 
 Server::Impl::Impl(const ServerOptions& options, App& app) : shared_(options, app) {
+  raise_descriptor_limit(shared_.limits.connections_max);
   std::vector<Fd> listeners;
   for (const Listen& listen : options.listen) {
     listeners.push_back(bind_listener(listen));
@@ -194,6 +198,18 @@ bool Shared::wait_until_empty(std::chrono::milliseconds wait_max) {
 }
 
 namespace {
+
+void raise_descriptor_limit(uint64_t connections_max) {
+  // Each connection may hold a socket, a file and a pipe; the rest of the program wants some too.
+  const rlim_t wanted = static_cast<rlim_t>(connections_max * 3 + 512);
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = std::min(wanted, limit.rlim_max);
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted) {
+    log_warning("http: only {} open files are allowed; {} connections may need {}", limit.rlim_cur,
+                connections_max, wanted);
+  }
+}
 
 Address read_address(const Listen& listen) {
   Address address;
