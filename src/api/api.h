@@ -19,6 +19,7 @@
 #include "base/url.h"
 #include "http/http.h"
 #include "hub/access.h"
+#include "hub/caller.h"
 #include "hub/identity.h"
 #include "hub/repo.h"
 
@@ -158,6 +159,8 @@ class Call {
 
   /// The caller, or null for a stranger.
   const hub::Identity* who() const { return identity ? &*identity : nullptr; }
+  /// The caller of a route that only someone signed in reaches; lives as long as this call.
+  hub::Caller caller() const;
   /// The repository of the path; routes with {repo} only.
   const hub::Repo& repo() const;
   void set_repo(hub::Repo repo) { repo_ = std::move(repo); }
@@ -219,6 +222,9 @@ std::span<const Route> misc_routes();
 /// The documented operations that are not built: they answer 501. Looked up last.
 std::span<const Route> operation_routes();
 
+/// The rows with a handler of their own.
+std::vector<const Route*> built_routes();
+/// Those, and the operations that are not built.
 std::vector<const Route*> all_routes();
 /// docs/routes.md.
 std::string routes_markdown();

@@ -14,6 +14,11 @@ const std::string& Call::param(std::string_view name) const {
   return it->second;
 }
 
+hub::Caller Call::caller() const {
+  HEARTH_ASSERT(identity.has_value(), "only routes for someone signed in have a caller");
+  return {.identity = *identity, .remote_address = head.remote_address};
+}
+
 std::string Call::public_url() const {
   if (!services.public_url.empty()) return services.public_url;
   std::string scheme = head.tls ? "https" : "http";

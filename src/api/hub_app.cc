@@ -159,9 +159,12 @@ http::Response not_a_route(const std::string& allowed) {
   return response;
 }
 
-/// Routes that work before the hub was set up.
-bool open_before_setup(std::string_view pattern) {
-  return pattern == "/health" || pattern.starts_with("/setup");
+/// Routes that work for strangers before the hub was set up. A signed URL was given to someone who
+/// got in.
+bool open_before_setup(const Route& route) {
+  return route.allow == Allow::kSignedUrl || route.pattern == "/health" ||
+         route.pattern == "/api/agent-harnesses" || route.pattern == "/v1/telemetry" ||
+         route.pattern.starts_with("/setup");
 }
 
 /// Finds and checks everything a row asks for. Throws what the caller may learn; a Response is a
@@ -177,7 +180,9 @@ std::optional<http::Response> admit(Call& call, const Router::Match& match) {
       if (!lenient) throw;
     }
   }
-  if (!open_before_setup(route.pattern) && services.accounts->needs_setup()) {
+  // Until there is an administrator nobody gets in but by a token that was made on the machine.
+  if (!call.identity && !route.own_credential && !open_before_setup(route) &&
+      services.accounts->needs_setup()) {
     throw Error(ErrorKind::kUnavailable,
                 "This hub is not set up yet. Its administrator opens the single-use link that the "
                 "server printed when it started, or runs 'hearth user add NAME --admin'.");
@@ -300,15 +305,20 @@ void HubApp::on_done(const http::RequestHead& head, const http::Outcome& outcome
   }
 }
 
-std::vector<const Route*> all_routes() {
+std::vector<const Route*> built_routes() {
   std::vector<const Route*> all;
   for (std::span<const Route> rows :
-       {misc_routes(), account_routes(), oauth_routes(), session_routes(), repo_routes(),
+       {misc_routes(), account_routes(), session_routes(), oauth_routes(), repo_routes(),
         refs_routes(), tree_routes(), commit_routes(), file_routes(), community_routes(),
-        listing_routes(), validate_routes(), git_routes(), lfs_routes(), xet_routes(),
-        operation_routes()}) {
+        listing_routes(), validate_routes(), git_routes(), lfs_routes(), xet_routes()}) {
     for (const Route& row : rows) all.push_back(&row);
   }
+  return all;
+}
+
+std::vector<const Route*> all_routes() {
+  std::vector<const Route*> all = built_routes();
+  for (const Route& row : operation_routes()) all.push_back(&row);
   return all;
 }
 

@@ -1,0 +1,88 @@
+// Small things that every client asks, and the second host name.
+
+#include <array>
+
+#include "api/api.h"
+#include "api/page.h"
+#include "base/text.h"
+#include "hub/accounts.h"
+
+namespace hearth::api {
+namespace {
+
+http::Response health(Call& call) {
+  // One read: a server that cannot reach its database is not healthy.
+  call.services.accounts->needs_setup();
+  return reply(json::object{{"status", "ok"}});
+}
+
+/// The first request of every python process; a 404 is not remembered by it (hub-api trap 20).
+http::Response agent_harnesses(Call&) {
+  return reply(json::object{{"standardEnvVars", json::array{}}, {"harnesses", json::object{}}});
+}
+
+http::Response nothing(Call&) {
+  return http::Response::empty(200);
+}
+
+/// What someone sees who opens the hub in a browser, until it has pages.
+http::Response home(Call& call) {
+  std::string url = html_escape(call.public_url());
+  std::string body =
+      "<p>This is a hub for models, datasets and spaces. It has no pages yet; clients use it:</p>"
+      "<pre>export HF_ENDPOINT=" +
+      url +
+      "\nhf auth login\nhf upload my-model ./folder</pre>"
+      "<p><a href=\"/settings/tokens\">Access tokens</a></p>";
+  return page("Hearth", body);
+}
+
+/// The datasets library asks at every load and goes on by itself after an error.
+http::Response viewer_not_built(Call&) {
+  throw Error(
+      ErrorKind::kUnsupported,
+      "This hub has no dataset viewer yet; the datasets library loads the files themselves.",
+      {.code = "NotImplemented"});
+}
+
+constexpr std::array kRoutes = {
+    Route{.method = "GET",
+          .pattern = "/",
+          .allow = Allow::kAnyone,
+          .handler = home,
+          .summary = "What to do with this hub, for a browser.",
+          .source = "people"},
+    Route{.method = "GET",
+          .pattern = "/health",
+          .allow = Allow::kAnyone,
+          .handler = health,
+          .summary = "200 when the hub and its database answer.",
+          .source = "operators, scripts/up"},
+    Route{.method = "GET",
+          .pattern = "/api/agent-harnesses",
+          .allow = Allow::kAnyone,
+          .handler = agent_harnesses,
+          .summary = "An empty list of agent harnesses.",
+          .source = "huggingface_hub utils/_detect_agent.py"},
+    Route{.method = "GET",
+          .pattern = "/api/telemetry/{topic*}",
+          .allow = Allow::kAnyone,
+          .handler = nothing,
+          .summary = "Takes notice of nothing: clients send HEAD and ignore the answer.",
+          .source = "huggingface_hub utils/_telemetry.py"},
+    Route{.method = "GET",
+          .pattern = "/{path*}",
+          .allow = Allow::kAnyone,
+          .handler = viewer_not_built,
+          .summary = "The dataset viewer, on its own host name: not built.",
+          .source = "datasets load.py",
+          .host = VirtualHost::kViewer},
+};
+
+}  // namespace
+
+std::span<const Route> misc_routes() {
+  return kRoutes;
+}
+
+}  // namespace hearth::api

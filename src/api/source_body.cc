@@ -1,0 +1,53 @@
+#include "api/source_body.h"
+
+#include <algorithm>
+
+namespace hearth::api {
+namespace {
+
+// Decoding works on chunks of at most 128 KiB; a few of them a turn keep the pool's share short.
+constexpr uint64_t kBlockBytes = 512 * 1024;
+
+/// Reads a run of a source while it is sent.
+class SourceGenerator : public http::Generator {
+ public:
+  SourceGenerator(std::shared_ptr<const blob::Source> source, http::ByteRange range)
+      : source_(std::move(source)), next_(range.offset_bytes), length_(range.length_bytes) {
+    end_ = next_ + length_;
+  }
+
+  bool next(std::string& block) override {
+    block.resize(std::min(kBlockBytes, end_ - next_));
+    size_t count = source_->read(next_, {reinterpret_cast<uint8_t*>(block.data()), block.size()});
+    if (count != block.size()) {
+      throw Error(ErrorKind::kCorrupt, "A stored file ended early.");
+    }
+    next_ += count;
+    return next_ < end_;
+  }
+
+  std::optional<uint64_t> length_bytes() const override { return length_; }
+
+ private:
+  std::shared_ptr<const blob::Source> source_;
+  uint64_t next_;
+  uint64_t length_;
+  uint64_t end_ = 0;
+};
+
+}  // namespace
+
+void append_source(const std::shared_ptr<const blob::Source>& source, http::ByteRange range,
+                   http::Body& body) {
+  for (blob::Part& part : source->parts(range.offset_bytes, range.length_bytes)) {
+    if (part.fd != nullptr) {
+      body.push_back(
+          http::FileRange{std::move(part.fd), part.file_offset_bytes, part.length_bytes});
+    } else {
+      body.push_back(std::make_unique<SourceGenerator>(
+          source, http::ByteRange{part.offset_bytes, part.length_bytes}));
+    }
+  }
+}
+
+}  // namespace hearth::api
