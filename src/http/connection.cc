@@ -91,7 +91,7 @@ class Served : public Connection {
   bool watches_peer() const override { return watch_peer_; }
   int native_socket() override { return socket_.native_handle(); }
   void on_peer_gone() override;
-  void close_if_idle() override;
+  void close_if_idle(SteadyClock::time_point since) override;
   void cut() override;
 
  private:
@@ -137,8 +137,9 @@ class Served : public Connection {
 
   SteadyClock::time_point deadline_ = kNever;
   bool expired_ = false;  // The deadline has passed since it was set.
-  bool idle_ = true;      // Between requests.
-  bool first_ = true;     // No request was served yet.
+  bool idle_ = true;      // Between requests, since:
+  SteadyClock::time_point idle_since_ = SteadyClock::now();
+  bool first_ = true;  // No request was served yet.
   bool cut_ = false;
   bool watch_peer_ = false;
   bool abandoned_ = false;   // A pool thread may still be at work on this request.
@@ -244,6 +245,7 @@ Task<bool> Served::read_head(std::optional<RequestHead>& head, std::optional<Ref
   size_t searched = 0;
   size_t empty_lines = 0;
   bool begun = false;
+  idle_since_ = SteadyClock::now();
   set_deadline(first_ ? limits_.head_wait : limits_.keep_alive_wait);
   while (true) {
     while (searched == 0 && inbox_.view().starts_with("\r\n") && empty_lines < kEmptyLinesMax) {
@@ -722,8 +724,8 @@ void Served::on_peer_gone() {
   }
 }
 
-void Served::close_if_idle() {
-  if (idle_) cut();
+void Served::close_if_idle(SteadyClock::time_point since) {
+  if (idle_ && idle_since_ <= since) cut();
 }
 
 void Served::cut() {

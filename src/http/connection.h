@@ -23,8 +23,8 @@ class Connection {
   virtual bool watches_peer() const = 0;
   virtual int native_socket() = 0;
   virtual void on_peer_gone() = 0;
-  /// Ends the connection if it is between requests.
-  virtual void close_if_idle() = 0;
+  /// Ends the connection if it has been between requests since `since` or longer.
+  virtual void close_if_idle(std::chrono::steady_clock::time_point since) = 0;
   /// Ends the connection now.
   virtual void cut() = 0;
 };

@@ -28,7 +28,8 @@ struct Limits {
   // Unread body that is read to keep a connection alive.
   uint64_t drain_bytes_max = 256 * 1024;
   // Unread body read before a close, so that a client that is still sending can read the answer.
-  uint64_t linger_bytes_max = 32 * 1024 * 1024;
+  // A xorb has up to 64 MiB, and hf-xet retries for minutes when a refusal is lost in a reset.
+  uint64_t linger_bytes_max = 128 * 1024 * 1024;
 
   // Waits (style, section 5: every wait ends).
 
@@ -43,7 +44,7 @@ struct Limits {
   // A new request waits this long for a pool thread before it is refused. hf-xet sleeps 3^k s after
   // a 503 and ignores Retry-After, so seconds here are cheaper (xet 5.8).
   std::chrono::milliseconds queue_wait{3'000};
-  std::chrono::milliseconds linger_wait{5'000};
+  std::chrono::milliseconds linger_wait{10'000};
   std::chrono::milliseconds stop_wait{20'000};
   // How exactly deadlines and lost peers are noticed.
   std::chrono::milliseconds tick{250};
@@ -51,6 +52,8 @@ struct Limits {
   // Counts.
 
   uint64_t connections_max = 4096;
+  // From nine tenths of that, connections that have been idle for this long are closed.
+  std::chrono::milliseconds crowded_idle{1'000};
   // New requests that wait for a pool thread. Work that has begun is never refused.
   uint64_t queue_max = 1024;
 };

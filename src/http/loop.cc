@@ -34,6 +34,7 @@ using Descriptor = asio::posix::basic_stream_descriptor<Executor>;
 using Timer = asio::basic_waitable_timer<SteadyClock, asio::wait_traits<SteadyClock>, Executor>;
 
 constexpr asio::use_awaitable_t<Executor> kAwait;
+constexpr SteadyClock::time_point kAnyTime = SteadyClock::time_point::max();
 
 // A listening socket; shared by its accept_loop and the loop, which closes it.
 struct Listener {
@@ -132,8 +133,10 @@ void Loop::Impl::on_tick() {
   const SteadyClock::time_point now = SteadyClock::now();
   std::vector<pollfd> sockets;
   std::vector<Connection*> watched;
+  const bool crowded = shared_.connections_active() > shared_.limits.connections_max / 10 * 9;
   for (Connection* connection : connections) {
     connection->check_deadline(now);
+    if (crowded) connection->close_if_idle(now - shared_.limits.crowded_idle);
     if (!connection->watches_peer()) continue;
     sockets.push_back({connection->native_socket(), POLLRDHUP, 0});
     watched.push_back(connection);
@@ -189,7 +192,7 @@ void Loop::serve(Arrival arrival) {
 void Loop::drain() {
   asio::post(impl_->context(), [impl = impl_.get()] {
     impl->stop_listening();
-    for (Connection* connection : impl->connections) connection->close_if_idle();
+    for (Connection* connection : impl->connections) connection->close_if_idle(kAnyTime);
   });
 }
 

@@ -495,6 +495,22 @@ TEST_F(ServerTest, ConnectionsOverTheLimitAreToldSo) {
   EXPECT_EQ(client().request("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n").body, "hello");
 }
 
+TEST_F(ServerTest, IdleConnectionsMakeRoomWhenItIsCrowded) {
+  ServerOptions options = quick_options();
+  options.limits.connections_max = 10;
+  options.limits.crowded_idle = milliseconds(50);
+  start(options);
+  std::vector<Client> idle;
+  for (int i = 0; i < 9; ++i) idle.push_back(client());
+  for (Client& one : idle) {
+    EXPECT_EQ(one.request("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n").body, "hello");
+  }
+  Client tenth = client();
+  EXPECT_EQ(tenth.request("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n").body, "hello");
+  EXPECT_TRUE(eventually([&] { return server_->metrics().connections_active <= 9; }));
+  EXPECT_EQ(client().request("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n").body, "hello");
+}
+
 TEST_F(ServerTest, ListensOnSeveralAddressesAndUnixSockets) {
   auto path = std::filesystem::temp_directory_path() / ("h-" + random_alphanumeric(12));
   ServerOptions options = quick_options();
