@@ -79,6 +79,12 @@ std::optional<Repo> find_moved_repo_row(db::Tx& tx, RepoType type, const RepoId&
   return one(tx.query_one(kSql, {to_string(type), repo_id.key()}));
 }
 
+std::vector<Repo> find_repo_rows(db::Tx& tx, const std::vector<std::string>& ids) {
+  if (ids.empty()) return {};
+  constexpr std::string_view kSql = "SELECT " REPO_COLUMNS " FROM repo r WHERE r.id IN {{list ?1}}";
+  return all(tx.query(kSql, {db::in_list(ids)}));
+}
+
 std::vector<Repo> list_repo_rows(db::Tx& tx, std::string_view after_id, int64_t limit) {
   constexpr std::string_view kSql =
       "SELECT " REPO_COLUMNS " FROM repo r WHERE r.id > ?1 ORDER BY r.id LIMIT ?2";

@@ -15,6 +15,8 @@ std::optional<Repo> find_repo_row(db::Tx& tx, std::string_view id);
 std::optional<Repo> find_repo_row(db::Tx& tx, RepoType type, const RepoId& repo_id);
 /// By a former name.
 std::optional<Repo> find_moved_repo_row(db::Tx& tx, RepoType type, const RepoId& repo_id);
+/// Those of the ids that exist, in no order.
+std::vector<Repo> find_repo_rows(db::Tx& tx, const std::vector<std::string>& ids);
 std::vector<Repo> list_repo_rows(db::Tx& tx, std::string_view after_id, int64_t limit);
 std::vector<Repo> list_namespace_rows(db::Tx& tx, std::string_view namespace_id);
 

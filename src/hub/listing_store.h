@@ -1,0 +1,39 @@
+#pragma once
+// The statements behind lists; for hub/listing.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "db/db.h"
+#include "hub/listing.h"
+
+namespace hearth::hub {
+
+/// Where a page ended: the sort key and id of its last repository.
+struct ListPosition {
+  std::string id;
+  int64_t number = 0;  // Of the sort key …
+  std::string text;    // … or its text, for SortKey::kId
+};
+
+struct ListHit {
+  ListPosition position;
+};
+
+/// Whose private repositories may come up. More is decided for each repository by hub/access.
+struct ListScope {
+  bool everything = false;                 // An administrator
+  std::vector<std::string> namespace_ids;  // The caller and the caller's organisations
+};
+
+/// Ids in the order of the list, after `after`, at most `limit`.
+std::vector<ListHit> query_list(db::Tx& tx, const ListRequest& request, const ListScope& scope,
+                                const std::optional<ListPosition>& after, size_t limit);
+
+/// What repo_json needs for the fields, by repository, in their order.
+std::vector<RepoView> load_views(db::Tx& tx, const std::vector<Repo>& repos, const FieldSet& fields,
+                                 const Access& access, const Identity* who);
+
+}  // namespace hearth::hub
