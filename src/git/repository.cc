@@ -205,7 +205,7 @@ std::optional<Revision> GitRepo::resolve_revision(std::string_view text) const {
   for (const std::string& ref : {std::string(kBranchPrefix) + name, std::string(kTagPrefix) + name,
                                  name, std::string(kDefaultBranch)}) {
     if (ref == name && !name.starts_with("refs/")) continue;
-    if (ref == kDefaultBranch && name != "HEAD" && name != "main") continue;
+    if (ref == kDefaultBranch && name != ref && name != "HEAD" && name != "main") continue;
     if (why_bad_ref_name(ref)) continue;
     if (std::optional<Oid> commit = ref_commit(ref)) return Revision{*commit, ref};
   }
