@@ -26,7 +26,7 @@ constexpr auto kReservedNames = std::to_array<std::string_view>(
      "privacy",     "raw",           "resolve", "robots.txt",    "search",    "settings",
      "setup",       "signin",        "signup",  "spaces",        "static",    "status",
      "storage",     "system",        "tasks",   "terms",         "undefined", "users",
-     "xet",         "avatars",       "lfs",     "viewer"});
+     "xet",         "avatars",       "lfs",     "viewer",        "cas",       "v1"});
 
 constexpr size_t kFullnameBytesMax = 200;
 constexpr size_t kEmailBytesMax = 254;  // RFC 5321 4.5.3.1.3, without the brackets.

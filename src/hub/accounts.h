@@ -205,6 +205,10 @@ class Accounts {
   std::optional<Identity> authenticate_token(std::string_view token);
   /// The session of a cookie.
   std::optional<Identity> authenticate_session(std::string_view value);
+  /// The same credential later, by Credential::secret_hash: for tokens and URLs that were signed on
+  /// its behalf and die with it. The hash opens nothing by itself, so it may leave the hub in them
+  /// only together with our signature.
+  std::optional<Identity> authenticate_hash(const Bytes& secret_hash);
   /// A password for a session. Throws kUnauthenticated (the same words for a wrong name and a wrong
   /// password, after the same work) and kRateLimited after several wrong ones in a row.
   IssuedSession sign_in(std::string_view name, std::string_view password,

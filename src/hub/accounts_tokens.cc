@@ -75,6 +75,15 @@ void resolve_entities(db::Tx& tx, TokenScopes& scopes) {
   }
 }
 
+/// What the credential's row does not say.
+std::optional<store::Found> with_rest(db::Tx& tx, std::optional<store::Found> row,
+                                      const Bytes& hash) {
+  if (!row) return row;
+  row->identity.orgs = store::list_memberships(tx, row->identity.user_id);
+  row->identity.credential.secret_hash = hash;
+  return row;
+}
+
 }  // namespace
 
 Bytes secret_hash(std::string_view secret) {
@@ -159,8 +168,7 @@ std::optional<Identity> Accounts::authenticate_token(std::string_view token) {
   auto found = database_.read([&](db::Tx& tx) {
     auto row = oauth ? store::find_by_oauth_token(tx, hash, now_ms)
                      : store::find_by_token(tx, hash, now_ms);
-    if (row) row->identity.orgs = store::list_memberships(tx, row->identity.user_id);
-    return row;
+    return with_rest(tx, std::move(row), hash);
   });
   if (!found) return std::nullopt;
   if (!oauth && now_ms - found->last_used_ms >= kTouchEveryMs) {
@@ -180,9 +188,7 @@ std::optional<Identity> Accounts::authenticate_session(std::string_view value) {
   const Bytes hash = secret_hash(value);
   const int64_t now_ms = clock_.now_ms();
   auto found = database_.read([&](db::Tx& tx) {
-    auto row = store::find_by_session(tx, hash, now_ms);
-    if (row) row->identity.orgs = store::list_memberships(tx, row->identity.user_id);
-    return row;
+    return with_rest(tx, store::find_by_session(tx, hash, now_ms), hash);
   });
   if (!found) return std::nullopt;
   if (now_ms - found->last_used_ms >= kTouchEveryMs) {
@@ -194,6 +200,18 @@ std::optional<Identity> Accounts::authenticate_session(std::string_view value) {
       log_warning("Could not note the use of a session: {}", error.what());
     }
   }
+  return std::move(found->identity);
+}
+
+std::optional<Identity> Accounts::authenticate_hash(const Bytes& hash) {
+  const int64_t now_ms = clock_.now_ms();
+  auto found = database_.read([&](db::Tx& tx) {
+    auto row = store::find_by_token(tx, hash, now_ms);
+    if (!row) row = store::find_by_oauth_token(tx, hash, now_ms);
+    if (!row) row = store::find_by_session(tx, hash, now_ms);
+    return with_rest(tx, std::move(row), hash);
+  });
+  if (!found) return std::nullopt;
   return std::move(found->identity);
 }
 

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.h"
+
 namespace hearth::hub {
 
 /// Ordered: a later role may do all that an earlier one may.
@@ -37,6 +39,7 @@ struct TokenScope {
 struct Credential {
   CredentialKind kind = CredentialKind::kSession;
   std::string id;            // Of the token or session row.
+  Bytes secret_hash;         // What Accounts::authenticate_hash finds it again by.
   std::string display_name;  // The token's name; clients store it under this name.
   int64_t created_ms = 0;
   std::optional<int64_t> expires_ms;

@@ -43,10 +43,11 @@ std::string Signer::sign(const Bytes& key, std::string_view message) const {
 
 std::string Signer::token(const Claims& claims) const {
   json::object object{{"u", claims.user_id},
-                      {"c", claims.credential_id},
+                      {"c", claims.credential},
                       {"r", claims.repo_id},
                       {"v", claims.revision},
                       {"s", claims.scope == Scope::kWrite ? "w" : "r"},
+                      {"p", claims.for_pull_request},
                       {"e", claims.expires_s}};
   std::string body = to_base64url(as_bytes(json::serialize(object)));
   return fmt::format("{}{}.{}", kTokenPrefix, body, sign(token_key_, body));
@@ -65,10 +66,11 @@ std::optional<Claims> Signer::claims_of(std::string_view token, int64_t now_s) c
   if (!parsed || !parsed->is_object()) return std::nullopt;
   const json::object& object = parsed->as_object();
   Claims claims{.user_id = get_string(object, "u").value_or(""),
-                .credential_id = get_string(object, "c").value_or(""),
+                .credential = get_string(object, "c").value_or(""),
                 .repo_id = get_string(object, "r").value_or(""),
                 .revision = get_string(object, "v").value_or(""),
                 .scope = get_string(object, "s") == "w" ? Scope::kWrite : Scope::kRead,
+                .for_pull_request = get_bool(object, "p").value_or(false),
                 .expires_s = get_int(object, "e").value_or(0)};
   if (now_s > claims.expires_s + kTokenGraceS) return std::nullopt;
   return claims;

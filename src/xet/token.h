@@ -25,12 +25,13 @@ inline constexpr int64_t kDataUrlLifetimeS = 2 * 3600;
 enum class Scope { kRead, kWrite };  // Write includes read.
 
 struct Claims {
-  std::string user_id;        // Empty: a stranger.
-  std::string credential_id;  // Of the hub's token or session that this was asked with.
+  std::string user_id;     // Empty: a stranger.
+  std::string credential;  // What the hub finds the caller's credential again by.
   std::string repo_id;
   std::string revision;
   Scope scope = Scope::kRead;
-  int64_t expires_s = 0;  // Unix seconds.
+  bool for_pull_request = false;  // Write, but only what a pull request may bring.
+  int64_t expires_s = 0;          // Unix seconds.
 };
 
 class Signer {

@@ -9,20 +9,22 @@ namespace {
 
 const Signer kSigner(std::string(32, 'k'));
 const Claims kClaims{.user_id = "u1",
-                     .credential_id = "c1",
+                     .credential = "c1",
                      .repo_id = "r1",
                      .revision = "refs/pr/1",
                      .scope = Scope::kWrite,
+                     .for_pull_request = true,
                      .expires_s = 1000};
 
 TEST(XetToken, SaysWhatWasSigned) {
   auto claims = kSigner.claims_of(kSigner.token(kClaims), 999);
   ASSERT_TRUE(claims);
   EXPECT_EQ(claims->user_id, "u1");
-  EXPECT_EQ(claims->credential_id, "c1");
+  EXPECT_EQ(claims->credential, "c1");
   EXPECT_EQ(claims->repo_id, "r1");
   EXPECT_EQ(claims->revision, "refs/pr/1");
   EXPECT_EQ(claims->scope, Scope::kWrite);
+  EXPECT_TRUE(claims->for_pull_request);
   EXPECT_EQ(claims->expires_s, 1000);
 }
 

@@ -115,13 +115,15 @@ std::unique_ptr<blob::Source> XetStore::open_large(const std::string& repo_id,
               {.detail = "neither whole nor in chunks: " + sha256});
 }
 
-void XetStore::link_whole(const std::string& repo_id, const blob::Expected& object) {
+void XetStore::link_whole(const std::string& repo_id, const blob::Expected& object,
+                          const std::function<void(db::Tx&)>& also) {
   if (blobs_.size_of(object.sha256) != object.size_bytes) {
     throw Error(ErrorKind::kInvalid, "The large file was not uploaded, or has another size.");
   }
   database_.write([&](db::Tx& tx) {
     rows::insert_object(tx, repo_id, {.sha256 = object.sha256, .size_bytes = object.size_bytes},
                         clock_.now_ms());
+    if (also) also(tx);
   });
 }
 

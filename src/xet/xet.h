@@ -93,8 +93,10 @@ class XetStore {
                                            const std::string& sha256) const;
 
   /// Gives a repository a whole file that lies in the blob store.
+  /// `also` joins the transaction: what shall be there if and only if the object is.
   /// Throws Error{kInvalid} when it is not there with that size.
-  void link_whole(const std::string& repo_id, const blob::Expected& object);
+  void link_whole(const std::string& repo_id, const blob::Expected& object,
+                  const std::function<void(db::Tx&)>& also = {});
 
   // These join a transaction of the hub, so that they happen together with what caused them.
 
