@@ -67,7 +67,7 @@ struct PoolCall {
   bool done = false;  // Loop thread only.
 };
 
-// How waiting for a pool job ended.
+// How waiting for a pool job ended: it ran, never ran, still runs, or the connection was cut.
 enum class Ran { kDone, kRefused, kOverdue, kCut };
 // How waiting for a descriptor ended.
 enum class Woken { kReady, kAlarm, kOverdue, kGone };
@@ -109,7 +109,7 @@ class Served : public Connection {
   Task<bool> drain(RequestBody& body);
   Task<> linger();
 
-  Task<Ran> on_pool(Pool::Kind kind, std::function<void()> work, milliseconds wait,
+  Task<Ran> on_pool(Pool& pool, Pool::Kind kind, std::function<void()> work, milliseconds wait,
                     std::shared_ptr<Exchange> exchange);
   Task<Woken> wait_for(int fd, Descriptor::wait_type what, milliseconds wait, milliseconds alarm);
   Task<bool> receive(size_t bytes_max);
@@ -146,6 +146,11 @@ class Served : public Connection {
   uint64_t sent_bytes_ = 0;  // On this connection, heads too.
   uint64_t head_bytes_ = 0;  // Of the current response's head.
 };
+
+Error busy() {
+  return Error(ErrorKind::kUnavailable, "The server is busy. Please retry in a moment.",
+               {.retry_after_s = kRetryAfterBusy});
+}
 
 // A parameter lives in the coroutine's frame; a captured one would die with the lambda.
 Task<> serve(std::unique_ptr<Served> connection) {
@@ -296,14 +301,12 @@ Task<bool> Served::read_head(std::optional<RequestHead>& head, std::optional<Ref
 // Asks the App. Afterwards there is a plan or a response, or the request was abandoned or cut.
 Task<> Served::decide(std::shared_ptr<Exchange> exchange) {
   Ran ran = co_await on_pool(
-      Pool::Kind::kNew,
+      shared_.pool, Pool::Kind::kNew,
       [exchange, &shared = shared_] { exchange->begin(shared.app, shared.compress); },
       limits_.handler_wait, exchange);
   if (ran != Ran::kRefused) co_return;
   ++shared_.counters.requests_refused;
-  exchange->fail(shared_.app,
-                 Error(ErrorKind::kUnavailable, "The server is busy. Please retry in a moment.",
-                       {.retry_after_s = kRetryAfterBusy}));
+  exchange->fail(shared_.app, busy());
 }
 
 // Moves the body into the sink. False: the peer is gone. Otherwise there is a response, possibly
@@ -346,13 +349,14 @@ Task<bool> Served::take_body(std::shared_ptr<Exchange> exchange, RequestBody& bo
       if (woken != Woken::kReady) co_return false;
     }
     Ran ran = co_await on_pool(
-        Pool::Kind::kBegun,
+        shared_.pool, Pool::Kind::kBegun,
         [exchange, filled, last, &shared = shared_] {
           exchange->take_block(shared.app, filled, last, shared.compress);
         },
         limits_.handler_wait, exchange);
-    if (ran != Ran::kDone) co_return ran == Ran::kOverdue;
-    if (exchange->response) co_return true;
+    if (ran == Ran::kCut) co_return false;
+    if (ran == Ran::kRefused) exchange->fail(shared_.app, busy());
+    if (ran == Ran::kOverdue || exchange->response) co_return true;
   }
 }
 
@@ -475,7 +479,7 @@ Task<bool> Served::send_generated(std::shared_ptr<Exchange> exchange, Generator&
       if (woken == Woken::kOverdue || woken == Woken::kGone) co_return false;
     }
     Ran ran = co_await on_pool(
-        Pool::Kind::kBegun, [exchange, &generator] { exchange->generate(generator); },
+        shared_.pool, Pool::Kind::kBegun, [exchange, &generator] { exchange->generate(generator); },
         std::max(left, limits_.tick), nullptr);
     if (ran != Ran::kDone || peer_->gone() || exchange->generator_failed) co_return false;
 
@@ -517,8 +521,8 @@ Task<bool> Served::send_file(FileRange range) {
     // sendfile would wait for the disk on this thread; let a pool thread do that.
     if (!is_cached(*range.fd, step)) {
       Ran ran = co_await on_pool(
-          Pool::Kind::kBegun, [file = range.fd, step] { read_ahead(*file, step); },
-          limits_.stream_idle, nullptr);
+          shared_.disk_pool, Pool::Kind::kBegun,
+          [file = range.fd, step] { read_ahead(*file, step); }, limits_.stream_idle, nullptr);
       if (ran != Ran::kDone) co_return false;
     }
     while (step.length_bytes > 0) {
@@ -571,21 +575,20 @@ Task<> Served::linger() {
 }
 
 // Runs `work` on the pool. `wait` bounds its run (a longer wait in the exchange's plan counts).
-Task<Ran> Served::on_pool(Pool::Kind kind, std::function<void()> work, milliseconds wait,
-                          std::shared_ptr<Exchange> exchange) {
+Task<Ran> Served::on_pool(Pool& pool, Pool::Kind kind, std::function<void()> work,
+                          milliseconds wait, std::shared_ptr<Exchange> exchange) {
   if (cut_) co_return Ran::kCut;
   auto call = std::make_shared<PoolCall>(executor_);
   bool maybe_queued = kind == Pool::Kind::kNew;
   const SteadyClock::time_point start = SteadyClock::now();
-  auto job =
-      shared_.pool.submit(kind, [call, work = std::move(work), executor = executor_]() mutable {
-        work();
-        work = nullptr;  // Before the coroutine goes on, so that it holds what it holds alone.
-        asio::post(executor, [call = std::move(call)] {
-          call->done = true;
-          call->signal.cancel();
-        });
-      });
+  auto job = pool.submit(kind, [call, work = std::move(work), executor = executor_]() mutable {
+    work();
+    work = nullptr;  // Before the coroutine goes on, so that it holds what it holds alone.
+    asio::post(executor, [call = std::move(call)] {
+      call->done = true;
+      call->signal.cancel();
+    });
+  });
   if (!job) co_return Ran::kRefused;
 
   set_deadline(maybe_queued ? limits_.queue_wait : wait);
@@ -597,12 +600,12 @@ Task<Ran> Served::on_pool(Pool::Kind kind, std::function<void()> work, milliseco
     co_await call->signal.async_wait(asio::redirect_error(kAwait, ignored));
     if (call->done) break;
     if (cut_) {
-      abandoned_ = !shared_.pool.withdraw(job);
+      abandoned_ = !pool.withdraw(job);
       ran = Ran::kCut;
       break;
     }
     if (!expired_) continue;
-    if (maybe_queued && shared_.pool.withdraw(job)) {
+    if (maybe_queued && pool.withdraw(job)) {
       ran = Ran::kRefused;
       break;
     }
@@ -614,6 +617,10 @@ Task<Ran> Served::on_pool(Pool::Kind kind, std::function<void()> work, milliseco
     deadline_ = start + wait_max;
     expired_ = false;
     if (SteadyClock::now() >= deadline_) {
+      if (pool.withdraw(job)) {
+        ran = Ran::kRefused;
+        break;
+      }
       ++shared_.counters.timeouts;
       abandoned_ = true;
       give_up();

@@ -35,6 +35,7 @@ struct Shared {
   Counters counters;
   std::atomic<bool> draining{false};
   Pool pool;
+  Pool disk_pool;  // Brings files into the page cache; downloads shall not wait for handlers.
 
   /// Counts connections in all loops, and lets stop() wait for the last.
   bool enter(uint64_t connections_max);

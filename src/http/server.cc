@@ -24,6 +24,8 @@ namespace {
 constexpr int kBacklog = 1024;
 // While descriptors have run out; the backlog keeps the clients.
 constexpr std::chrono::milliseconds kAcceptPause{100};
+// Enough to keep a disk's queue from running dry.
+constexpr int kDiskThreads = 4;
 constexpr std::string_view kUnixPrefix = "unix:";
 
 struct Address {
@@ -166,6 +168,7 @@ void Server::Impl::stop() {
     for (auto& loop : loops_) loop->cut();
   }
   shared_.pool.stop();
+  shared_.disk_pool.stop();
   for (auto& loop : loops_) loop->join();
 }
 
@@ -173,7 +176,8 @@ Shared::Shared(const ServerOptions& options, App& app_in)
     : app(app_in),
       limits(options.limits),
       compress(options.compress),
-      pool(std::max(1, options.pool_threads), options.limits.queue_max) {}
+      pool(std::max(1, options.pool_threads), options.limits.queue_max),
+      disk_pool(kDiskThreads, options.limits.queue_max) {}
 
 bool Shared::enter(uint64_t connections_max) {
   std::lock_guard lock(mutex_);
