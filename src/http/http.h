@@ -281,7 +281,7 @@ struct Metrics {
 class Server {
  public:
   /// Binds and starts threads. Throws Error if an address cannot be bound. `app` outlives this.
-  Server(ServerOptions options, App& app);
+  Server(const ServerOptions& options, App& app);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

@@ -11,9 +11,9 @@ struct Limits {
   // Sizes, in bytes.
 
   // Request line and headers. nginx allows 4 x 8 KiB; signed xorb URLs and cookies need more.
-  uint64_t head_bytes_max = 64 * 1024;
+  uint64_t head_bytes_max = uint64_t{64} * 1024;
   // Python clients repeat `expand=` and `filter=`; signed URLs are cut at about 8 kB (xet 5.4).
-  uint64_t target_bytes_max = 32 * 1024;
+  uint64_t target_bytes_max = uint64_t{32} * 1024;
   // As Apache's LimitRequestFields.
   uint64_t header_count_max = 100;
   // The extensions of one chunk; no client sends any.
@@ -21,15 +21,15 @@ struct Limits {
   // Trailers are read and dropped.
   uint64_t trailer_bytes_max = 4096;
   // One write into a sink: 4,000 thread hops of about 20 us a GiB.
-  uint64_t body_block_bytes = 256 * 1024;
+  uint64_t body_block_bytes = uint64_t{256} * 1024;
   // One turn of sendfile: 0.34 CPU s a GiB (stack reference, section 3), and other connections of
   // the loop wait about 1 ms at most.
-  uint64_t send_step_bytes = 2 * 1024 * 1024;
+  uint64_t send_step_bytes = uint64_t{2} * 1024 * 1024;
   // Unread body that is read to keep a connection alive.
-  uint64_t drain_bytes_max = 256 * 1024;
+  uint64_t drain_bytes_max = uint64_t{256} * 1024;
   // Unread body read before a close, so that a client that is still sending can read the answer.
   // A xorb has up to 64 MiB, and hf-xet retries for minutes when a refusal is lost in a reset.
-  uint64_t linger_bytes_max = 128 * 1024 * 1024;
+  uint64_t linger_bytes_max = uint64_t{128} * 1024 * 1024;
 
   // Waits (style, section 5: every wait ends).
 

@@ -77,7 +77,7 @@ Response multipart_byteranges(std::span<const ByteRange> ranges, uint64_t size_b
   response.headers.set(kContentType, "multipart/byteranges; boundary=" + boundary);
   // The type goes through the header's checks before it stands inside the body.
   Headers checked{{kContentType, content_type}};
-  std::string type(*checked.get(kContentType));
+  std::string type = checked.fields().front().value;
   std::string_view line_break;
   for (const ByteRange& range : ranges) {
     response.body.emplace_back(

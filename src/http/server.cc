@@ -66,7 +66,8 @@ class Server::Impl {
   bool stopped_ = false;
 };
 
-Server::Server(ServerOptions options, App& app) : impl_(std::make_unique<Impl>(options, app)) {}
+Server::Server(const ServerOptions& options, App& app)
+    : impl_(std::make_unique<Impl>(options, app)) {}
 Server::~Server() = default;
 uint16_t Server::port(size_t index) const {
   return impl_->port(index);
