@@ -14,13 +14,18 @@ namespace hearth::hub {
 namespace {
 
 constexpr std::string_view kUpsertFacts =
-    "INSERT INTO repo_facts (repo_id, commit_oid, pipeline_tag, library_name, parameter_count,"
-    " main_bytes, description, tags, more, headers, card, config)"
-    " VALUES (?1, ?2, ?3, ?4, -1, ?5, ?6, ?7, ?8, '{}', ?9, ?10)"
+    "INSERT INTO repo_facts (repo_id, commit_oid, pipeline_tag, library_name, main_bytes,"
+    " description, tags, more, headers, card, config)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '{}', ?9, ?10)"
     " ON CONFLICT (repo_id) DO UPDATE SET commit_oid = excluded.commit_oid,"
     " pipeline_tag = excluded.pipeline_tag, library_name = excluded.library_name,"
     " main_bytes = excluded.main_bytes, description = excluded.description, tags = excluded.tags,"
     " more = excluded.more, card = excluded.card, config = excluded.config";
+constexpr std::string_view kUpsertRank =
+    "INSERT INTO repo_rank (repo_id, type, pipeline_tag, parameter_count, main_bytes, downloads,"
+    " downloads_all_time, trending_score) VALUES (?1, ?2, ?3, -1, ?4, 0, 0, 0)"
+    " ON CONFLICT (repo_id) DO UPDATE SET pipeline_tag = excluded.pipeline_tag,"
+    " main_bytes = excluded.main_bytes";
 constexpr std::string_view kTagsOfRepo = "SELECT tag FROM repo_tag WHERE repo_id = ?1";
 constexpr std::string_view kInsertTag = "INSERT INTO repo_tag (repo_id, tag) VALUES (?1, ?2)";
 constexpr std::string_view kDeleteTag = "DELETE FROM repo_tag WHERE repo_id = ?1 AND tag = ?2";
@@ -31,16 +36,18 @@ constexpr std::string_view kInsertLink =
 constexpr std::string_view kDeleteLink =
     "DELETE FROM repo_link WHERE repo_id = ?1 AND kind = ?2 AND target_key = ?3";
 constexpr std::string_view kSetHeaders =
-    "UPDATE repo_facts SET headers = ?3, parameter_count = ?4"
-    " WHERE repo_id = ?1 AND commit_oid = ?2";
+    "UPDATE repo_facts SET headers = ?3 WHERE repo_id = ?1 AND commit_oid = ?2";
 constexpr std::string_view kClearHeaders =
-    "UPDATE repo_facts SET headers = '{}', parameter_count = -1 WHERE repo_id = ?1";
+    "UPDATE repo_facts SET headers = '{}' WHERE repo_id = ?1";
+constexpr std::string_view kSetParameters =
+    "UPDATE repo_rank SET parameter_count = ?2 WHERE repo_id = ?1";
 constexpr std::string_view kLoadFacts =
     "SELECT commit_oid, pipeline_tag, library_name, main_bytes, description, tags, more, headers,"
     " card, config FROM repo_facts WHERE repo_id = ?1";
 constexpr std::string_view kPathsOfRepo =
     "SELECT path FROM path_entry WHERE repo_id = ?1 ORDER BY path";
 
+constexpr int64_t kUnknownCount = -1;
 constexpr size_t kLinkCountMax = 200;  // Of each kind.
 constexpr size_t kKeyBytesMax = 200;   // A name has two parts of at most 96 characters.
 
@@ -193,18 +200,22 @@ void index_repo(db::Tx& tx, const Repo& repo, const RepoFacts& facts) {
               storable(facts.card.library_name), facts.main_bytes, storable(facts.card.description),
               json::serialize(texts_json(facts.card.tags)), json::serialize(more_json(facts)),
               json::serialize(facts.card.card), json::serialize(facts.config)});
+  tx.execute(kUpsertRank,
+             {repo.id, to_string(repo.type), storable(facts.card.pipeline_tag), facts.main_bytes});
   update_tags(tx, repo.id, facts.card.tags);
   update_links(tx, repo, facts);
   bool has_weights = std::ranges::any_of(facts.paths, [](const std::string& path) {
     return path.ends_with(".safetensors") || path.ends_with(".gguf");
   });
-  if (!has_weights) tx.execute(kClearHeaders, {repo.id});
+  if (has_weights) return;
+  tx.execute(kClearHeaders, {repo.id});
+  tx.execute(kSetParameters, {repo.id, kUnknownCount});
 }
 
 void store_model_headers(db::Tx& tx, const std::string& repo_id, const std::string& commit_oid,
                          const ModelHeaders& headers) {
   json::object stored;
-  int64_t parameter_count = -1;
+  int64_t parameter_count = kUnknownCount;
   // A number beyond 64 bits cannot come from files of 64-bit sizes.
   for (const auto* part : {&headers.gguf, &headers.safetensors}) {
     if (const json::object* object = part->if_object()) {
@@ -213,7 +224,8 @@ void store_model_headers(db::Tx& tx, const std::string& repo_id, const std::stri
   }
   if (!headers.safetensors.is_null()) stored["safetensors"] = headers.safetensors;
   if (!headers.gguf.is_null()) stored["gguf"] = headers.gguf;
-  tx.execute(kSetHeaders, {repo_id, commit_oid, json::serialize(stored), parameter_count});
+  int64_t changed = tx.execute(kSetHeaders, {repo_id, commit_oid, json::serialize(stored)});
+  if (changed > 0) tx.execute(kSetParameters, {repo_id, parameter_count});
 }
 
 RepoFacts load_facts(db::Tx& tx, const std::string& repo_id, LoadFacts options) {

@@ -6,7 +6,6 @@ CREATE TABLE repo_facts (
   commit_oid TEXT NOT NULL,              -- what this was made from
   pipeline_tag TEXT NOT NULL,            -- models; '' when there is none
   library_name TEXT NOT NULL,            -- models
-  parameter_count {{bigint}} NOT NULL,   -- models, from headers of weights; -1: not known
   main_bytes {{bigint}} NOT NULL,
   description TEXT NOT NULL,
   tags TEXT NOT NULL,                    -- JSON array, in order
@@ -15,7 +14,6 @@ CREATE TABLE repo_facts (
   card TEXT NOT NULL,                    -- JSON object
   config TEXT NOT NULL                   -- JSON object
 ) {{strict}};
-CREATE INDEX repo_facts_pipeline ON repo_facts (pipeline_tag, repo_id);
 
 CREATE TABLE repo_tag (
   repo_id TEXT NOT NULL REFERENCES repo (id) ON DELETE CASCADE,
@@ -43,9 +41,20 @@ CREATE TABLE repo_download (
 ) {{strict}};
 CREATE INDEX repo_download_day ON repo_download (day, repo_id);
 
+-- What lists sort and filter by: small rows beside repo_facts, so that a walk in the order of a sort
+-- key reads little and stops at the end of the page. Each indexed repository has one.
 CREATE TABLE repo_rank (
   repo_id TEXT PRIMARY KEY REFERENCES repo (id) ON DELETE CASCADE,
+  type TEXT NOT NULL,                    -- as in repo
+  pipeline_tag TEXT NOT NULL,            -- as in repo_facts
+  parameter_count {{bigint}} NOT NULL,   -- models, from headers of weights; -1: not known
+  main_bytes {{bigint}} NOT NULL,        -- as in repo_facts
   downloads {{bigint}} NOT NULL,         -- last 30 days
   downloads_all_time {{bigint}} NOT NULL,
   trending_score {{bigint}} NOT NULL     -- downloads of the last 7 days
 ) {{strict}};
+CREATE INDEX repo_rank_trending ON repo_rank (type, trending_score, repo_id);
+CREATE INDEX repo_rank_downloads ON repo_rank (type, downloads, repo_id);
+CREATE INDEX repo_rank_parameters ON repo_rank (type, parameter_count, repo_id);
+CREATE INDEX repo_rank_bytes ON repo_rank (type, main_bytes, repo_id);
+CREATE INDEX repo_likes ON repo (type, likes, id);
