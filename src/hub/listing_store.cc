@@ -18,8 +18,9 @@
 //   by rank    everything else, in the order of the sort key
 //
 // CROSS JOIN keeps SQLite to the order of the tables; PostgreSQL plans by its statistics. With
-// 100,000 models on SQLite (2 shared cores, debug build) a search that sorts by trending takes 60
-// ms, other lists 1 to 20 ms. An index of trigrams (FTS5, pg_trgm) would take the place of kSearch.
+// 100,000 models on SQLite (2 shared cores, debug build) a search that sorts by trending takes
+// 85 ms, other lists 1 to 6 ms a page of 20. An index of trigrams (FTS5, pg_trgm) would take the
+// place of kSearch when that is too slow.
 
 namespace hearth::hub {
 namespace {
