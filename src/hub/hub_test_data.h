@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "base/hash.h"
+#include "base/text.h"
 #include "db/test_database.h"
 #include "git/git.h"
 #include "hub/access.h"
@@ -21,26 +22,42 @@ namespace hearth::hub {
 
 class TestHub {
  public:
-  explicit TestHub(db::TestDatabase& database)
-      : database_(database),
-        blobs(database.folder()),
-        accounts(*database, clock),
-        tasks(*database, clock),
-        audit(*database, clock),
-        large_files(*database, blobs, clock,
-                    {.data_dir = database.folder(), .secret = std::string(32, 's')}),
-        parts(HubContext{.data_dir = database.folder(),
-                         .database = &*database,
+  explicit TestHub(db::TestDatabase& database) : TestHub(*database, database.folder()) {
+    add_people();
+  }
+  /// The parts alone, on a database that may have people already.
+  TestHub(db::Database& its_database, const fs::path& data_dir)
+      : database(its_database),
+        blobs(data_dir),
+        accounts(database, clock),
+        tasks(database, clock),
+        audit(database, clock),
+        large_files(database, blobs, clock, {.data_dir = data_dir, .secret = std::string(32, 's')}),
+        parts(HubContext{.data_dir = data_dir,
+                         .database = &database,
                          .clock = &clock,
                          .access = &access,
                          .audit = &audit,
                          .tasks = &tasks,
-                         .large_files = &large_files}) {
+                         .large_files = &large_files}) {}
+
+  void add_people() {
     alice = person("alice");
     bob = person("bob");
     accounts.create_organisation(Actor::command_line(), {.name = "acme", .owner = "alice"});
     auto acme = accounts.find_organisation("acme");
     alice.orgs.push_back({acme->id, "acme", "acme", OrgRole::kAdmin});
+  }
+
+  /// What verify says about repositories; empty when all is well.
+  std::string problems() { return join(parts.repositories.verify().problems, "\n"); }
+
+  /// Runs every task that is due.
+  void run_tasks() {
+    TaskRunner runner(tasks);
+    parts.repositories.register_tasks(runner);
+    while (runner.run_one()) {
+    }
   }
 
   Identity person(const std::string& name) {
@@ -99,10 +116,7 @@ class TestHub {
     return names;
   }
 
- private:
-  db::TestDatabase& database_;
-
- public:
+  db::Database& database;
   FakeClock clock;
   Access access;
   blob::BlobStore blobs;

@@ -45,7 +45,7 @@ TEST(Repositories, TakenNameIsAConflictThatTellsWhose) {
     }
     hub.create("alice/tiny", RepoType::kDataset);  // Another type is another name.
     EXPECT_EQ(hub.parts.repositories.list().size(), 2u);
-    EXPECT_TRUE(hub.parts.repositories.verify().problems.empty());
+    EXPECT_EQ(hub.problems(), "");
   });
 }
 
@@ -68,7 +68,7 @@ TEST(Repositories, RefusedInitialFileLeavesNothing) {
                    Error);
     }
     EXPECT_TRUE(hub.parts.repositories.list().empty());
-    EXPECT_TRUE(hub.parts.repositories.verify().problems.empty());
+    EXPECT_EQ(hub.problems(), "");
   });
 }
 
@@ -83,12 +83,9 @@ TEST(Repositories, MovedRepositoryIsFoundByItsOldName) {
     EXPECT_EQ(found->repo.repo_id.full(), "acme/new");
     EXPECT_FALSE(hub.parts.repositories.find(RepoType::kModel, *RepoId::parse("acme/new"))->moved);
 
-    TaskRunner runner(hub.tasks);
-    hub.parts.repositories.register_tasks(runner);
-    while (runner.run_one()) {
-    }
+    hub.run_tasks();
     EXPECT_EQ(hub.parts.repositories.open_git(moved).config().name, "acme/new");
-    EXPECT_TRUE(hub.parts.repositories.verify().problems.empty());
+    EXPECT_EQ(hub.problems(), "");
 
     // A new repository takes the old name over.
     Repo taker = hub.create("alice/old");
@@ -112,12 +109,9 @@ TEST(Repositories, RemovedRepositoryIsGoneWithItsFolder) {
     EXPECT_FALSE(hub.parts.repositories.find(RepoType::kModel, repo.repo_id));
     EXPECT_EQ(error_of([&] { hub.parts.repositories.remove(Actor::command_line(), repo); }).code(),
               "RepoNotFound");
-    TaskRunner runner(hub.tasks);
-    hub.parts.repositories.register_tasks(runner);
-    while (runner.run_one()) {
-    }
+    hub.run_tasks();
     EXPECT_FALSE(fs::exists(hub.parts.repositories.git_dir(repo)));
-    EXPECT_TRUE(hub.parts.repositories.verify().problems.empty());
+    EXPECT_EQ(hub.problems(), "");
   });
 }
 
@@ -137,7 +131,7 @@ TEST(Repositories, VerifyTellsOfDamage) {
     Repo repo = hub.create("alice/tiny");
     std::string sha256 = hub.upload(repo, "large content");
     hub.commit(repo, [&](CommitDraft& draft) { draft.put_large("model.bin", sha256); });
-    EXPECT_TRUE(hub.parts.repositories.verify().problems.empty());
+    EXPECT_EQ(hub.problems(), "");
 
     fs::remove(hub.blobs.path_of(sha256));
     auto problems = hub.parts.repositories.verify().problems;
