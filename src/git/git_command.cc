@@ -24,6 +24,10 @@ constexpr std::pair<std::string_view, std::string_view> kSettings[] = {
     {"uploadpack.allowReachableSHA1InWant", "true"},
     {"uploadpack.allowAnySHA1InWant", "false"},
     {"transfer.hideRefs", "refs/hearth"},
+    // What a push may bring (receive_pack.cc), `verify` does not call damage.
+    {"fsck.zeroPaddedFilemode", "ignore"},
+    {"fsck.badTimezone", "ignore"},
+    {"fsck.missingSpaceBeforeDate", "ignore"},
 };
 
 }  // namespace
@@ -70,17 +74,21 @@ ChildResult run_git(const GitCommand& command, std::string_view input,
   return run_child(child_options(command), input, timeout);
 }
 
-std::string last_error_line(std::string_view standard_error) {
-  std::string_view last;
+std::string error_line(std::string_view standard_error) {
+  // The first "error:" says what is wrong ("object …: hasDotgit"), the last line only that
+  // something is.
+  std::string_view chosen;
   for (std::string_view line : split(standard_error, '\n')) {
     line = trim(line);
-    if (!line.empty()) last = line;
+    if (line.empty()) continue;
+    chosen = line;
+    if (line.starts_with("error: ")) break;
   }
   for (std::string_view prefix : {"fatal: ", "error: "}) {
-    if (last.starts_with(prefix)) last.remove_prefix(prefix.size());
+    if (chosen.starts_with(prefix)) chosen.remove_prefix(prefix.size());
   }
   std::string out;
-  for (char c : cut_utf8(last, 300)) out += static_cast<uint8_t>(c) < 0x20 ? ' ' : c;
+  for (char c : cut_utf8(chosen, 300)) out += static_cast<uint8_t>(c) < 0x20 ? ' ' : c;
   return is_utf8(out) ? out : "git failed";
 }
 

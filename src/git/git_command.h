@@ -28,8 +28,8 @@ ChildOptions child_options(const GitCommand& command);
 ChildResult run_git(const GitCommand& command, std::string_view input = {},
                     std::chrono::milliseconds timeout = std::chrono::minutes(5));
 
-/// Standard error's last line without "fatal: ", fit for people, without our paths.
-std::string last_error_line(std::string_view standard_error);
+/// The line of standard error that says most, without "fatal: ", fit for a log or a person.
+std::string error_line(std::string_view standard_error);
 
 /// A child that ends early breaks our pipe to it: that must be an error code, not a signal.
 void ignore_broken_pipes();

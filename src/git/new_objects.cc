@@ -5,7 +5,7 @@
 // every object on its way, proves the new history whole.
 
 #include <algorithm>
-#include <map>
+#include <unordered_map>
 #include <unordered_set>
 
 #include <git2.h>
@@ -25,6 +25,9 @@ using internal::to_git;
 namespace {
 
 constexpr size_t kBadPathsMax = 20;  // enough to show
+// A tree may hold the same subtree many times on every level: a few objects that unfold into more
+// paths than anyone can list. The largest public repositories have some hundred thousand files.
+constexpr uint64_t kPathsMax = 2'000'000;
 
 [[noreturn]] void throw_missing(std::string_view what, const Oid& oid) {
   throw Error(ErrorKind::kInvalid,
@@ -48,7 +51,12 @@ class Walker {
       if (!parent_commit) throw_missing("commit", parent);
       bases.push_back(from_git(git_commit_tree_id(parent_commit.get())));
     }
-    visit_tree(from_git(git_commit_tree_id(commit.get())), std::move(bases));
+    Oid tree = from_git(git_commit_tree_id(commit.get()));
+    visit_tree(tree, std::move(bases));
+    if (count_paths(tree) > kPathsMax) {
+      throw Error(ErrorKind::kInvalid,
+                  "Commit " + oid.hex() + " has more than 2,000,000 files and folders.");
+    }
   }
 
  private:
@@ -57,7 +65,13 @@ class Walker {
     std::vector<Oid> bases;  // trees at the same path in the parents
     std::string folder;
   };
-  using Names = std::map<std::string, Oid, std::less<>>;
+  /// A tree whose paths are being counted.
+  struct Counting {
+    Oid oid;
+    Handle<git_tree> tree;
+    size_t next = 0;
+    uint64_t paths = 0;
+  };
 
   Handle<git_tree> find_tree(const Oid& oid) {
     git_oid id = to_git(oid);
@@ -87,6 +101,35 @@ class Walker {
         visit_entry(git_tree_entry_byindex(tree.get(), i), bases, now.folder, stack);
       }
     }
+  }
+
+  /// Files and folders below a tree, each subtree read once; stops counting past the limit.
+  uint64_t count_paths(const Oid& top) {
+    if (top == empty_tree_oid()) return 0;
+    std::vector<Counting> stack;
+    auto enter = [&](const Oid& oid) { stack.push_back({oid, find_tree(oid), 0, 0}); };
+    if (!counts_.contains(top)) enter(top);
+    while (!stack.empty()) {
+      Counting& now = stack.back();
+      if (now.next == git_tree_entrycount(now.tree.get())) {
+        counts_[now.oid] = now.paths;
+        stack.pop_back();
+        continue;
+      }
+      const git_tree_entry* entry = git_tree_entry_byindex(now.tree.get(), now.next);
+      if (git_tree_entry_type(entry) == GIT_OBJECT_TREE) {
+        Oid oid = from_git(git_tree_entry_id(entry));
+        auto known = counts_.find(oid);
+        if (known == counts_.end() && oid != empty_tree_oid()) {
+          enter(oid);
+          continue;  // and come back to this entry
+        }
+        if (known != counts_.end()) now.paths += known->second;
+      }
+      ++now.next;
+      now.paths = std::min(now.paths + 1, kPathsMax + 1);
+    }
+    return counts_[top];
   }
 
   void visit_entry(const git_tree_entry* entry, const std::vector<Handle<git_tree>>& bases,
@@ -143,6 +186,7 @@ class Walker {
   NewObjects& out_;
   Handle<git_odb> odb_;
   std::unordered_set<Oid> seen_;
+  std::unordered_map<Oid, uint64_t> counts_;
 };
 
 /// The commit behind a tip: itself, or what a chain of annotated tags leads to.

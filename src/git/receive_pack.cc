@@ -77,13 +77,13 @@ struct ReceivePack::State {
   void start_index_pack() {
     internal::GitCommand command;
     // Trees whose modes have leading zeros were written by old tools and are harmless.
-    command.arguments = {"index-pack",
-                         "--stdin",
-                         "--fix-thin",
-                         "--strict=zeroPaddedFilemode=ignore,badTimezone=ignore,"
-                         "missingSpaceBeforeDate=ignore,largePathname=ignore",
-                         "--threads=1",
-                         "--max-input-size=" + std::to_string(limits.pack_bytes_max)};
+    command.arguments = {
+        "index-pack",
+        "--stdin",
+        "--fix-thin",
+        "--strict=zeroPaddedFilemode=ignore,badTimezone=ignore,missingSpaceBeforeDate=ignore",
+        "--threads=1",
+        "--max-input-size=" + std::to_string(limits.pack_bytes_max)};
     command.repo_dir = repo_dir;
     command.quarantine_dir = quarantine.dir();
     command.memory_bytes_max = limits.memory_bytes_max;
@@ -141,7 +141,7 @@ struct ReceivePack::State {
     }
     int status = index_pack->wait();
     if (status == 0) return;
-    unpack_error = internal::last_error_line(errors);
+    unpack_error = internal::error_line(errors);
     if (unpack_error.empty()) {
       unpack_error = status > 128 ? "index-pack was stopped by a limit" : "index-pack failed";
     }

@@ -271,7 +271,7 @@ void GitRepo::maintain() {
                                          std::chrono::hours(1));
   if (result.status != 0) {
     throw Error(ErrorKind::kInternal, "The repository could not be packed.",
-                {.detail = internal::last_error_line(result.err)});
+                {.detail = internal::error_line(result.err)});
   }
 }
 

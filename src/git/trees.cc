@@ -140,20 +140,18 @@ class TreeWalk {
       std::string name(path.substr(0, end));
       bool is_last = end == std::string_view::npos;
       path.remove_prefix(is_last ? path.size() : end + 1);
+      const git_tree_entry* found = git_tree_entry_byname(frame.tree.get(), name.c_str());
       size_t index = 0;
-      const git_tree_entry* found = nullptr;
-      size_t count = git_tree_entrycount(frame.tree.get());
-      for (; index < count; ++index) {
+      for (; index < git_tree_entrycount(frame.tree.get()); ++index) {
         const git_tree_entry* entry = git_tree_entry_byindex(frame.tree.get(), index);
-        bool is_folder = type_of(entry) == EntryType::kDirectory;
         std::string_view entry_name = git_tree_entry_name(entry);
-        if (entry_name == name) {
-          found = entry;
+        bool is_folder = type_of(entry) == EntryType::kDirectory;
+        if (found != nullptr && entry_name == name) {
           ++index;
           break;
         }
-        // The entry that the cursor names is gone (another commit): its place is before this one.
-        if (compare_names(entry_name, is_folder, name, !is_last) > 0) break;
+        // The entry that the cursor names is gone (another commit): go on where it would stand.
+        if (found == nullptr && compare_names(entry_name, is_folder, name, !is_last) > 0) break;
       }
       frame.next = index;
       if (found == nullptr || !recursive_ || type_of(found) != EntryType::kDirectory) return;

@@ -1,6 +1,7 @@
 #include "git/upload_pack.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <vector>
 
@@ -22,6 +23,25 @@ constexpr size_t kBlockBytes = 256 * 1024;
 // than that has begun its pack, and needs no more of the request.
 constexpr size_t kEarlyBytesMax = 4u << 20;
 constexpr auto kFeedTime = std::chrono::seconds(60);
+// Children at a time in this process. Each may pack with two threads and some hundred MiB.
+constexpr int kConcurrentMax = 32;
+
+/// A place among the children, or kUnavailable.
+class Place {
+ public:
+  Place() {
+    if (taken_.fetch_add(1) < kConcurrentMax) return;
+    --taken_;
+    throw Error(ErrorKind::kUnavailable, "Too many clones run at this moment. Try again.",
+                {.retry_after_s = 10});
+  }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+  ~Place() { --taken_; }
+
+ private:
+  static inline std::atomic<int> taken_ = 0;
+};
 
 void set_non_blocking(const Fd& fd) {
   ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
@@ -87,7 +107,7 @@ std::string advertise_refs(const fs::path& repo_dir, Service service, std::strin
     ChildResult result = internal::run_git(command, {}, std::chrono::seconds(60));
     if (result.status != 0) {
       throw Error(ErrorKind::kInternal, "git could not list the references.",
-                  {.detail = internal::last_error_line(result.err)});
+                  {.detail = internal::error_line(result.err)});
     }
     refs = std::move(result.out);
     // As git's own http-backend: protocol 2 begins without the line that names the service.
@@ -123,6 +143,7 @@ struct UploadPack::State {
     return n > 0 ? std::string(buffer, static_cast<size_t>(n)) : std::string();
   }
 
+  Place place;
   Child child;
   std::string early;  // output that came while the request was being read
   bool has_output = false;
@@ -182,7 +203,7 @@ bool UploadPack::next(std::string& block) {
   if (!state_->ended) return true;
   int status = state_->child.wait();
   if (status == 0) return false;
-  std::string reason = internal::last_error_line(state_->drain_errors());
+  std::string reason = internal::error_line(state_->drain_errors());
   log_warning("git upload-pack ended with status {}: {}", status, reason);
   if (!state_->has_output) {
     throw Error(ErrorKind::kInternal, "git could not serve the request.", {.detail = reason});
