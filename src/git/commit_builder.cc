@@ -315,6 +315,8 @@ Built CommitBuilder::build(const Commit& commit) {
   built.tree = state_->root->changed ? state_->write_tree(*state_->root) : state_->root_oid;
   built.changed = built.tree != state_->parent_tree;
   if (built.changed || commit.allow_empty) {
+    // Every git knows the empty tree, but `git fsck` misses it when a commit names it.
+    if (built.tree == empty_tree_oid()) state_->writer.write(ObjectType::kTree, {});
     built.commit = state_->writer.write(
         ObjectType::kCommit,
         as_bytes(internal::commit_text(built.tree, commit.parents, commit.author, commit.committer,
