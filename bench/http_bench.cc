@@ -15,12 +15,13 @@
 
 namespace {
 
-using namespace hearth;
+namespace http = hearth::http;
 
 class BenchApp : public http::App {
  public:
   explicit BenchApp(const char* path)
-      : file_(std::make_shared<Fd>(open_read(path))), size_bytes_(file_size_bytes(*file_)) {}
+      : file_(std::make_shared<hearth::Fd>(hearth::open_read(path))),
+        size_bytes_(hearth::file_size_bytes(*file_)) {}
 
   std::variant<http::Plan, http::Response> begin(const http::RequestHead& head) override {
     if (head.raw_path == "/json") {
@@ -46,7 +47,7 @@ class BenchApp : public http::App {
   }
 
  private:
-  std::shared_ptr<Fd> file_;
+  std::shared_ptr<hearth::Fd> file_;
   uint64_t size_bytes_;
 };
 

@@ -12,9 +12,8 @@
 #include "http/range.h"
 #include "http/test_client.h"
 
+namespace hearth::http {
 namespace {
-
-using namespace hearth::http;
 
 void require(bool condition) {
   if (!condition) std::abort();
@@ -54,7 +53,7 @@ class FuzzApp : public App {
         return serve_ranged(head, thing);
       }
       default:
-        throw hearth::Error(hearth::ErrorKind::kInvalid, head.raw_path);
+        throw Error(ErrorKind::kInvalid, head.raw_path);
     }
   }
   Response on_error(std::exception_ptr error, const RequestHead&) override {
@@ -74,15 +73,16 @@ ServerOptions options_for(const std::string& path) {
 }
 
 }  // namespace
+}  // namespace hearth::http
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const std::string path =
       std::filesystem::temp_directory_path() / ("hearth-http-fuzz-" + std::to_string(getpid()));
-  static FuzzApp app;
-  static Server server(options_for(path), app);
+  static hearth::http::FuzzApp app;
+  static hearth::http::Server server(hearth::http::options_for(path), app);
 
-  testing::Client client(path);
-  require(client.connected());
+  hearth::http::testing::Client client(path);
+  hearth::http::require(client.connected());
   std::string_view text(reinterpret_cast<const char*>(data), size);
   while (!text.empty()) {
     size_t end = std::min(text.find('\xff'), text.size());
@@ -91,6 +91,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   client.shutdown_send();
   std::string received = client.read_all();
-  require(received.empty() || received.starts_with("HTTP/1.1 "));
+  hearth::http::require(received.empty() || received.starts_with("HTTP/1.1 "));
   return 0;
 }

@@ -13,7 +13,9 @@
 namespace {
 
 namespace beast_http = boost::beast::http;
-using namespace std::string_view_literals;
+
+constexpr std::string_view kNeverInTarget("\r\n\t #\0", 6);
+constexpr std::string_view kNeverInValue("\r\n\0", 3);
 
 void require(bool condition) {
   if (!condition) std::abort();
@@ -71,10 +73,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   require(!(head->chunked && head->content_length));
   require(head->raw_path.starts_with('/') || head->raw_path == "*");
-  require(head->target.find_first_of("\r\n\t #\0"sv) == std::string::npos);
+  require(head->target.find_first_of(kNeverInTarget) == std::string::npos);
   for (const auto& field : head->headers.fields()) {
     require(hearth::http::is_token(field.name));
-    require(field.value.find_first_of("\r\n\0"sv) == std::string::npos);
+    require(field.value.find_first_of(kNeverInValue) == std::string::npos);
   }
   hearth::http::choose_request_id(head->headers);
   hearth::http::wants_keep_alive(*head);
