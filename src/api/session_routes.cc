@@ -26,6 +26,12 @@ std::string login_path(std::string_view next) {
   return "/login?next=" + percent_encode(next, "/");
 }
 
+std::string program_html(std::string_view client_id) {
+  return client_id == kHfClient
+             ? std::string("The Hugging Face command line (hf)")
+             : "A program that calls itself <code>" + html_escape(client_id) + "</code>";
+}
+
 int status_of(const Error& error) {
   if (error.kind() == ErrorKind::kUnauthenticated) return 401;
   if (error.kind() == ErrorKind::kNotFound) return 404;
@@ -129,12 +135,9 @@ http::Response show_device(Call& call) {
     return code_form("This code is not known, was answered already, or has expired.", 404);
   }
   std::string unused;
-  const std::string program =
-      request->client_id == kHfClient
-          ? std::string("The Hugging Face command line (hf)")
-          : "A program that calls itself <code>" + html_escape(request->client_id) + "</code>";
   const std::string body =
-      "<p>" + program + " asks to act for you, <strong>" + html_escape(person->name) +
+      "<p>" + program_html(request->client_id) + " asks to act for you, <strong>" +
+      html_escape(person->name) +
       "</strong>: it could read and write everything that you can.</p><p>It shows the code <code>" +
       html_escape(request->user_code) +
       "</code>. Approve only if you started it yourself and see this code there.</p>"
@@ -234,6 +237,20 @@ http::Response tokens_page(Call& call, const hub::Identity& person, std::string_
             hidden("name", token.display_name) +
             "<button name=\"do\" value=\"revoke\">Revoke</button></form></td></tr>";
   }
+  std::string programs;
+  for (const hub::SignIn& sign_in : call.services.accounts->list_sign_ins(person.name)) {
+    programs += "<tr><td>" + program_html(sign_in.client_id) + "</td><td>" +
+                iso8601_day(sign_in.created_ms) +
+                "</td><td><form class=\"inline\" method=\"post\" action=\"/settings/tokens\">" +
+                csrf + hidden("id", sign_in.id) +
+                "<button name=\"do\" value=\"end\">Log out</button></form></td></tr>";
+  }
+  if (!programs.empty()) {
+    programs =
+        "<h2>Programs that you logged in</h2><table><tr><th>Program</th><th>Since</th>"
+        "<th></th></tr>" +
+        programs + "</table>";
+  }
   const std::string table =
       rows.empty() ? std::string("<p>You have no tokens yet.</p>")
                    : "<table><tr><th>Name</th><th>Role</th><th>Made</th><th>Last used</th><th></th>"
@@ -246,7 +263,8 @@ http::Response tokens_page(Call& call, const hub::Identity& person, std::string_
       "<h2>New token</h2><form method=\"post\" action=\"/settings/tokens\">" + csrf +
       "<label>Name<input name=\"name\" required maxlength=\"100\"></label>"
       "<label>Role<select name=\"role\"><option>read</option><option>write</option></select>"
-      "</label><button name=\"do\" value=\"create\">Create</button></form>";
+      "</label><button name=\"do\" value=\"create\">Create</button></form>" +
+      programs;
   return page("Access tokens", body, status);
 }
 
@@ -267,6 +285,10 @@ http::Response change_tokens(Call& call) {
   try {
     if (what == "revoke") {
       call.services.accounts->revoke_token(by, person->name, name);
+      return see_other("/settings/tokens");
+    }
+    if (what == "end") {
+      call.services.accounts->end_sign_in(by, person->name, form.get("id").value_or(""));
       return see_other("/settings/tokens");
     }
     const std::string role_text = form.get("role").value_or("");
@@ -357,7 +379,8 @@ std::span<const Route> session_routes() {
        .pattern = "/settings/tokens",
        .allow = Allow::kAnyone,
        .handler = change_tokens,
-       .summary = "Makes or revokes a token; needs a session and the form of the page.",
+       .summary = "Makes or revokes a token, or ends a program's sign-in; needs a session and the "
+                  "form of the page.",
        .source = kBrowser,
        .body_bytes_max = kFormBytesMax,
        .rate = RateClass::kLogin},

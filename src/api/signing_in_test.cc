@@ -333,12 +333,20 @@ TEST_F(SigningIn, ADeviceLoginGoesFromCodeToToken) {
   EXPECT_EQ("oauth", get_string(*get_object(who, "auth"), "type"));
   EXPECT_EQ("alice", get_string(json_of(program.get("/oauth/userinfo")), "preferred_username"));
 
+  const std::string page_text = text_of(person.get("/settings/tokens"));
+  EXPECT_NE(std::string::npos, page_text.find("The Hugging Face command line (hf)"));
+
   const http::Response refreshed =
       program.send("POST", "/oauth/token", {},
                    "grant_type=refresh_token&" + client +
                        "&refresh_token=" + *get_string(tokens, "refresh_token"));
   EXPECT_EQ(200, refreshed.status);
   EXPECT_NE(program.token, get_string(json_of(refreshed), "access_token"));
+
+  const std::string id = accounts.list_sign_ins("alice").at(0).id;
+  EXPECT_EQ(303, person.post("/settings/tokens", "do=end&id=" + id).status);
+  EXPECT_EQ(404, person.post("/settings/tokens", "do=end&id=" + id).status);
+  EXPECT_FALSE(accounts.authenticate_token(program.token));
 }
 
 TEST_F(SigningIn, ADeniedDeviceLoginIsTold) {

@@ -570,6 +570,21 @@ TEST(SqlText, MigrationsNameTypesOnce) {
             translate_migration(Engine::kPostgres, sql));
 }
 
+TEST(Sqlite, OnlyTheOwnerMayReadTheFiles) {
+  TestDatabase db(Engine::kSqlite, TestDatabase::Schema::kEmpty);
+  db->migrate_with(kThings, {});
+  std::vector<Migration> more = kThings;
+  more.push_back({2, "more", "ALTER TABLE thing ADD COLUMN extra TEXT;"});
+  db->migrate_with(more, {.backup_folder = db.folder()});
+  int file_count = 0;
+  for (const auto& entry : fs::directory_iterator(db.folder())) {
+    ++file_count;
+    EXPECT_EQ(fs::perms::owner_read | fs::perms::owner_write, entry.status().permissions())
+        << entry.path();
+  }
+  EXPECT_EQ(4, file_count);  // The database, its WAL and index, and the backup.
+}
+
 TEST(Sqlite, AFileThatIsNoDatabaseIsCalledDamaged) {
   TestDatabase db(Engine::kSqlite, TestDatabase::Schema::kEmpty);
   const std::string path = db.folder() + "/other.db";

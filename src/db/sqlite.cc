@@ -9,6 +9,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include <fcntl.h>
 #include <sqlite3.h>
 
 #include "base/fs.h"
@@ -74,6 +75,14 @@ struct TextHash {
       break;
   }
   throw internal_error(what);
+}
+
+/// Makes an empty file that only its owner may read, unless there is one: it will hold the hashes
+/// of passwords and tokens. SQLite gives its other files the same mode. (An existing file is not
+/// opened here: closing it again would drop the locks that this process has on it.)
+void make_private_file(const std::string& path) {
+  const Fd created(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (created) fsync_dir(fs::path(path).parent_path());
 }
 
 class Connection {
@@ -274,6 +283,7 @@ class SqliteDatabase : public Database {
                  }),
         writer_(1, options.wait_ms,
                 [this, options] { return std::make_unique<Connection>(path_, options); }) {
+    make_private_file(path_);
     readers_.lease();  // Opened now, so that a wrong path is an error at the start.
   }
 
@@ -301,6 +311,7 @@ class SqliteDatabase : public Database {
     connection->script("PRAGMA query_only = OFF");
     std::string quoted;
     for (char c : temporary.string()) quoted += c == '\'' ? std::string("''") : std::string(1, c);
+    make_private_file(temporary.string());
     connection->script("VACUUM INTO '" + quoted + "'");
     connection->script("PRAGMA query_only = ON");
     // SQLite does not flush what VACUUM INTO writes.

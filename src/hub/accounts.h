@@ -139,6 +139,14 @@ struct OAuthTokens {
   std::string scope;
 };
 
+/// A program that someone logged in: its tokens, as one thing to end.
+struct SignIn {
+  std::string id;
+  std::string client_id;
+  std::string scope;
+  int64_t created_ms = 0;
+};
+
 /// OAuth's answer to a token request that gives none. `error` is its word ("slow_down").
 class OAuthError : public Error {
  public:
@@ -229,6 +237,11 @@ class Accounts {
   /// A refresh token for new tokens. It may be used once; for a minute it works again, so that two
   /// processes of one user that refresh together both go on. Throws OAuthError{invalid_grant}.
   OAuthTokens refresh_oauth(std::string_view refresh_token, std::string_view client_id);
+
+  /// The newest first.
+  std::vector<SignIn> list_sign_ins(std::string_view user);
+  /// Ends a program's sign-in with all its tokens. Throws kNotFound.
+  void end_sign_in(const Actor& by, std::string_view user, std::string_view sign_in_id);
 
   // --- The first start ---
   /// True until there has been an administrator: the hub answers nothing else until then.

@@ -121,7 +121,9 @@ OAuthTokens tokens_or_throw(Answer answer) {
 
 }  // namespace
 
-std::span<const std::string_view> oauth_scopes() { return kScopes; }
+std::span<const std::string_view> oauth_scopes() {
+  return kScopes;
+}
 
 DeviceCode Accounts::start_device_login(std::string_view client_id, std::string_view scope) {
   check_client_id(client_id);
@@ -217,6 +219,25 @@ OAuthTokens Accounts::refresh_oauth(std::string_view refresh_token, std::string_
     store::shorten_oauth_token(tx, hash, now_ms + kRefreshOverlapMs);
     return issue(tx, *grant, now_ms);
   }));
+}
+
+std::vector<SignIn> Accounts::list_sign_ins(std::string_view user_name) {
+  return database_.read([&](db::Tx& tx) {
+    const auto user = store::find_user(tx, to_lower(user_name));
+    if (!user) throw Error(ErrorKind::kNotFound, "There is no user of that name.");
+    return store::list_sign_ins(tx, user->id);
+  });
+}
+
+void Accounts::end_sign_in(const Actor& by, std::string_view user_name,
+                           std::string_view sign_in_id) {
+  database_.write([&](db::Tx& tx) {
+    const auto user = store::find_user(tx, to_lower(user_name));
+    if (!user || !store::remove_grant(tx, user->id, sign_in_id)) {
+      throw Error(ErrorKind::kNotFound, "This program is not logged in any more.");
+    }
+    audit_.append(tx, by, "device.end", user->name, {{"id", sign_in_id}});
+  });
 }
 
 }  // namespace hearth::hub

@@ -472,6 +472,25 @@ std::optional<Grant> find_grant_by_refresh(db::Tx& tx, const Bytes& token_hash, 
   return Grant{.id = row->get_text(0), .client_id = row->get_text(1), .scope = row->get_text(2)};
 }
 
+std::vector<SignIn> list_sign_ins(db::Tx& tx, std::string_view user_id) {
+  constexpr std::string_view kSql =
+      "SELECT id, client_id, scope, created_ms FROM oauth_grant WHERE user_id = ?1"
+      " ORDER BY created_ms DESC, id";
+  std::vector<SignIn> sign_ins;
+  for (const db::Row& row : tx.query(kSql, {user_id})) {
+    sign_ins.push_back({.id = row.get_text(0),
+                        .client_id = row.get_text(1),
+                        .scope = row.get_text(2),
+                        .created_ms = row.get_int(3)});
+  }
+  return sign_ins;
+}
+
+bool remove_grant(db::Tx& tx, std::string_view user_id, std::string_view grant_id) {
+  constexpr std::string_view kSql = "DELETE FROM oauth_grant WHERE id = ?1 AND user_id = ?2";
+  return tx.execute(kSql, {grant_id, user_id}) == 1;
+}
+
 void shorten_oauth_token(db::Tx& tx, const Bytes& token_hash, int64_t expires_ms) {
   constexpr std::string_view kSql =
       "UPDATE oauth_token SET expires_ms = ?2 WHERE token_hash = ?1 AND expires_ms > ?2";
@@ -503,7 +522,19 @@ void remove_expired(db::Tx& tx, int64_t now_ms) {
   tx.execute(kSessions, {now_ms});
   // An expired code is kept as long again: who still polls learns that it expired.
   tx.execute(kDevices, {now_ms - kDeviceCodeMs});
+  // A grant goes with the last of its tokens.
+  constexpr std::string_view kGrantsOfExpired =
+      "SELECT DISTINCT grant_id FROM oauth_token WHERE expires_ms <= ?1";
+  constexpr std::string_view kGrants =
+      "DELETE FROM oauth_grant WHERE id IN {{list ?1}} AND NOT EXISTS"
+      " (SELECT 1 FROM oauth_token t WHERE t.grant_id = oauth_grant.id)";
+  std::vector<std::string> grant_ids;
+  for (const db::Row& row : tx.query(kGrantsOfExpired, {now_ms})) {
+    grant_ids.push_back(row.get_text(0));
+  }
+  if (grant_ids.empty()) return;
   tx.execute(kOAuthTokens, {now_ms});
+  tx.execute(kGrants, {db::in_list(grant_ids)});
 }
 
 }  // namespace hearth::hub::accounts_store

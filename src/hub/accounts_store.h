@@ -115,6 +115,9 @@ void insert_oauth_token(db::Tx& tx, std::string_view grant_id, const NewOAuthTok
                         int64_t now_ms);
 /// The grant of a refresh token that is valid.
 std::optional<Grant> find_grant_by_refresh(db::Tx& tx, const Bytes& token_hash, int64_t now_ms);
+std::vector<SignIn> list_sign_ins(db::Tx& tx, std::string_view user_id);
+/// False when the user has none of that id. Its tokens go with it.
+bool remove_grant(db::Tx& tx, std::string_view user_id, std::string_view grant_id);
 void shorten_oauth_token(db::Tx& tx, const Bytes& token_hash, int64_t expires_ms);
 
 // --- The first start ---

@@ -536,6 +536,41 @@ TEST(DeviceLogin, ARefreshTokenIsUsedUpAfterAMinute) {
   });
 }
 
+TEST(DeviceLogin, EndingASignInKillsItsTokens) {
+  with_hub([](Hub& hub) {
+    hub.accounts.create_user(hub.by, {.name = "bob"});
+    const auto session = hub.accounts.sign_in("alice", "correct horse", "");
+    const Identity alice = *hub.accounts.authenticate_session(session.value);
+    const auto log_in = [&] {
+      const DeviceCode code = hub.accounts.start_device_login(kClient, "");
+      hub.accounts.answer_device_request(alice, code.user_code, true, "");
+      return hub.accounts.poll_device_login(code.device_code, kClient);
+    };
+    const OAuthTokens first = log_in();
+    hub.clock.advance_ms(1);
+    const OAuthTokens second = log_in();
+    const auto sign_ins = hub.accounts.list_sign_ins("alice");
+    ASSERT_EQ(2u, sign_ins.size());
+    EXPECT_EQ(kClient, sign_ins[0].client_id);
+    const std::string& id = sign_ins[1].id;
+    EXPECT_EQ(ErrorKind::kNotFound,
+              error_of([&] { hub.accounts.end_sign_in(hub.by, "bob", id); }).kind());
+    hub.accounts.end_sign_in(hub.by, "alice", id);
+    EXPECT_FALSE(hub.accounts.authenticate_token(first.access_token));
+    EXPECT_EQ("invalid_grant",
+              oauth_error_of([&] { hub.accounts.refresh_oauth(first.refresh_token, kClient); }));
+    EXPECT_TRUE(hub.accounts.authenticate_token(second.access_token));
+
+    // Housekeeping forgets it with the last of its tokens.
+    hub.clock.advance_ms(kOAuthAccessMs);
+    hub.accounts.remove_expired();
+    EXPECT_EQ(1u, hub.accounts.list_sign_ins("alice").size());
+    hub.clock.advance_ms(kOAuthRefreshMs);
+    hub.accounts.remove_expired();
+    EXPECT_TRUE(hub.accounts.list_sign_ins("alice").empty());
+  });
+}
+
 TEST(Audit, EveryChangeNamesItsActor) {
   with_hub([](Hub& hub) {
     const Audit audit(*hub.database, hub.clock);

@@ -42,9 +42,9 @@ struct AuditEntry {
 };
 
 struct AuditFilter {
-  std::optional<std::string> target;
-  std::optional<std::string> actor_id;
-  std::optional<int64_t> before_seq;  // For the next page: the last seq of this one.
+  std::optional<std::string> target = {};
+  std::optional<std::string> actor_id = {};
+  std::optional<int64_t> before_seq = {};  // For the next page: the last seq of this one.
   int64_t limit = 100;
 };
 

@@ -61,9 +61,9 @@ struct Task {
 };
 
 struct TaskFilter {
-  std::optional<TaskState> state;
-  std::optional<std::string> kind;
-  std::optional<std::string> owner_id;
+  std::optional<TaskState> state = {};
+  std::optional<std::string> kind = {};
+  std::optional<std::string> owner_id = {};
   int64_t limit = 100;
 };
 
