@@ -187,9 +187,8 @@ std::optional<Identity> Accounts::authenticate_session(std::string_view value) {
   if (value.empty() || value.size() > kTokenValueMax) return std::nullopt;
   const Bytes hash = secret_hash(value);
   const int64_t now_ms = clock_.now_ms();
-  auto found = database_.read([&](db::Tx& tx) {
-    return with_rest(tx, store::find_by_session(tx, hash, now_ms), hash);
-  });
+  auto found = database_.read(
+      [&](db::Tx& tx) { return with_rest(tx, store::find_by_session(tx, hash, now_ms), hash); });
   if (!found) return std::nullopt;
   if (now_ms - found->last_used_ms >= kTouchEveryMs) {
     try {
