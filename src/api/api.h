@@ -79,8 +79,7 @@ struct Services {
   /// Spool files of request bodies; on the same file system as the data.
   std::string uploads_dir;
   /// LFS clients that can send larger files in parts are asked to, in parts of this size.
-  uint64_t multipart_above_bytes = uint64_t{5} << 30;
-  uint64_t multipart_part_bytes = uint64_t{256} << 20;
+  uint64_t lfs_part_bytes = uint64_t{1} << 30;
 };
 
 /// What the caller must be allowed to do before a handler runs.

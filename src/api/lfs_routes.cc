@@ -93,7 +93,7 @@ Transfer choose_transfer(const Call& call, const json::object& request,
   if (offers(request, "xet")) return Transfer::kXet;
   if (offers(request, "multipart")) {
     for (const Wanted& wanted : objects) {
-      if (wanted.size_bytes > call.services.multipart_above_bytes) return Transfer::kMultipart;
+      if (wanted.size_bytes > call.services.lfs_part_bytes) return Transfer::kMultipart;
     }
   }
   return Transfer::kBasic;
@@ -126,7 +126,7 @@ json::object basic_upload(const Call& call, const Wanted& wanted) {
 }
 
 uint64_t part_bytes_of(const Call& call, uint64_t size_bytes) {
-  uint64_t part_bytes = call.services.multipart_part_bytes;
+  uint64_t part_bytes = call.services.lfs_part_bytes;
   return std::max(part_bytes, (size_bytes + kPartsMax - 1) / kPartsMax);
 }
 

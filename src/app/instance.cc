@@ -100,6 +100,7 @@ api::Services Instance::services() {
   services.public_url = settings.public_url;
   services.trust_forwarded = settings.trust_forwarded;
   services.uploads_dir = blobs.uploads_dir().string();
+  services.lfs_part_bytes = settings.lfs_part_bytes;
   return services;
 }
 
