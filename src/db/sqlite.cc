@@ -135,7 +135,7 @@ class Connection {
 
  private:
   /// Another process holds the lock. SQLite's own handler sleeps up to 100 ms at a time, which is
-  /// hundreds of our transactions: eight writers of 400 rows each took 5.7 s with it, 1.4 s so.
+  /// hundreds of our transactions: eight writers took 5.7 s for 800 of them with it, 1.4 s so.
   static int wait_for_lock(void* self, int try_count) {
     auto& connection = *static_cast<Connection*>(self);
     const auto now = std::chrono::steady_clock::now();
