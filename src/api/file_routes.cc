@@ -5,12 +5,10 @@
 #include "api/api.h"
 #include "api/source_body.h"
 #include "base/text.h"
-#include "db/db.h"
 #include "http/headers.h"
 #include "http/range.h"
 #include "hub/contents.h"
 #include "hub/downloads.h"
-#include "hub/listing.h"
 
 namespace hearth::api {
 namespace {
@@ -83,15 +81,8 @@ http::Response entry_not_found(const std::string& commit_oid) {
 }
 
 void count_download(Call& call, std::string_view path) {
-  const hub::Repo& repo = call.repo();
-  std::string library;
-  if (repo.type == hub::RepoType::kModel) {
-    library = call.services.database->read(
-        [&](db::Tx& tx) { return hub::load_facts(tx, repo.id).card.library_name; });
-  }
-  if (!hub::is_query_file(repo.type, library, path)) return;
-  call.services.downloads->count(repo,
-                                 call.identity ? call.identity->user_id : call.head.remote_address);
+  call.services.downloads->count_file(
+      call.repo(), path, call.identity ? call.identity->user_id : call.head.remote_address);
 }
 
 http::Response answer_file(Call& call, bool raw) {

@@ -25,8 +25,25 @@ constexpr size_t kWindowCountMax = 100'000;  // Some 10 MB; beyond it the oldest
 constexpr size_t kPendingCountMax = 50'000;  // Repositories and days that a dead database may owe.
 constexpr int64_t kRefreshBatch = 500;
 
+std::string window_key(const Repo& repo, std::string_view client) {
+  return repo.id + " " + std::string(client);
+}
+
 bool has_extension(std::string_view path, std::string_view extension) {
   return path.size() > extension.size() && to_lower(path).ends_with(extension);
+}
+
+/// Libraries that have query files of their own; "" stands for all others.
+constexpr std::string_view kLibraries[] = {"", "nemo", "diffusers"};
+
+/// Whether the file counts for some libraries and not for others.
+enum class Counts { kNever, kAlways, kByLibrary };
+
+Counts counts(RepoType type, std::string_view path) {
+  size_t yes = 0;
+  for (std::string_view library : kLibraries) yes += is_query_file(type, library, path);
+  if (yes == 0) return Counts::kNever;
+  return yes == std::size(kLibraries) ? Counts::kAlways : Counts::kByLibrary;
 }
 
 }  // namespace
@@ -69,6 +86,12 @@ struct Downloads::State {
   std::map<std::pair<std::string, std::string>, int64_t> pending;
   std::mutex flushing;  // One flush at a time; held outside of `mutex`.
   std::thread thread;
+
+  bool window_is_open(const std::string& key) {
+    std::lock_guard lock(mutex);
+    auto window = windows.find(key);
+    return window != windows.end() && window->second > clock.now_ms();
+  }
 
   /// Forgets windows that have ended; all of them when that does not help.
   void trim_windows(int64_t now_ms) {
@@ -158,9 +181,25 @@ Downloads::~Downloads() {
   }
 }
 
+void Downloads::count_file(const Repo& repo, std::string_view path,
+                           std::string_view client) noexcept {
+  try {
+    Counts which = counts(repo.type, path);
+    if (which == Counts::kNever || state_->window_is_open(window_key(repo, client))) return;
+    if (which == Counts::kByLibrary) {
+      std::string library =
+          state_->database.read([&](db::Tx& tx) { return read_library_name(tx, repo.id); });
+      if (!is_query_file(repo.type, library, path)) return;
+    }
+    count(repo, client);
+  } catch (const std::exception& error) {
+    log_warning("A download was not counted: {}", error.what());
+  }
+}
+
 void Downloads::count(const Repo& repo, std::string_view client) {
   int64_t now_ms = state_->clock.now_ms();
-  std::string key = repo.id + " " + std::string(client);
+  std::string key = window_key(repo, client);
   std::string day = iso8601_day(now_ms);
   std::lock_guard lock(state_->mutex);
   auto window = state_->windows.find(key);

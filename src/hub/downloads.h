@@ -52,6 +52,10 @@ class Downloads {
   /// are one. Windows are known to this process only. Never throws, never waits for the database.
   void count(const Repo& repo, std::string_view client);
 
+  /// The same for a GET or HEAD of a file, if is_query_file says that it counts. Looks the library
+  /// up only where it matters and no window is open. Never throws.
+  void count_file(const Repo& repo, std::string_view path, std::string_view client) noexcept;
+
   /// Writes what has been counted. Throws when the database does; nothing is lost then.
   void flush();
 

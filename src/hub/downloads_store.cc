@@ -16,6 +16,7 @@ constexpr std::string_view kRank =
     " trending_score = repo_rank.trending_score + excluded.trending_score";
 constexpr std::string_view kRead =
     "SELECT downloads, downloads_all_time FROM repo_rank WHERE repo_id = ?1";
+constexpr std::string_view kLibrary = "SELECT library_name FROM repo_facts WHERE repo_id = ?1";
 constexpr std::string_view kDaily =
     "SELECT day, count FROM repo_download WHERE repo_id = ?1 AND day >= ?2 ORDER BY day";
 constexpr std::string_view kRankedRepos =
@@ -58,6 +59,11 @@ std::vector<DailyDownloads> read_daily_downloads(db::Tx& tx, const std::string& 
     days.push_back({.day = row.get_text(0), .count = row.get_int(1)});
   }
   return days;
+}
+
+std::string read_library_name(db::Tx& tx, const std::string& repo_id) {
+  auto row = tx.query_one(kLibrary, {repo_id});
+  return row ? row->get_text(0) : std::string();
 }
 
 std::vector<std::string> ranked_repos(db::Tx& tx, const std::string& after_id, int64_t limit) {

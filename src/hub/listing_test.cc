@@ -399,6 +399,24 @@ TEST(Downloads, ARepositoryThatIsGoneDoesNotStopTheOthers) {
   });
 }
 
+TEST(Downloads, AFileCountsByTheLibraryOfItsRepository) {
+  with_listing([](ListingHub& t) {
+    Repo repo = t.row("alice/a");
+    t.index(repo, "---\nlibrary_name: diffusers\n---\n");
+    Downloads downloads(*t.database, t.hub.clock);
+    auto count = [&](std::string_view path, std::string_view client) {
+      downloads.count_file(repo, path, client);
+      downloads.flush();
+      return t.database->read([&](db::Tx& tx) { return Downloads::read(tx, repo.id); }).month;
+    };
+    EXPECT_EQ(count("README.md", "a"), 0);
+    EXPECT_EQ(count("config.json", "a"), 0);
+    EXPECT_EQ(count("model_index.json", "a"), 1);
+    EXPECT_EQ(count("model.safetensors", "a"), 1);
+    EXPECT_EQ(count("x.gguf", "b"), 2);
+  });
+}
+
 TEST(Downloads, QueryFilesDependOnTypeAndLibrary) {
   EXPECT_TRUE(is_query_file(RepoType::kModel, "", "config.json"));
   EXPECT_TRUE(is_query_file(RepoType::kModel, "transformers", "sub/x.gguf"));
