@@ -95,11 +95,16 @@ std::string refusal(const std::function<void()>& action, ErrorKind kind = ErrorK
   return "";
 }
 
-class Xet : public ::testing::Test {
+class Xet : public ::testing::TestWithParam<db::Engine> {
  protected:
-  db::TestDatabase database_{db::Engine::kSqlite};
+  db::TestDatabase database_{GetParam()};
   Fixture at_{*database_};
 };
+
+INSTANTIATE_TEST_SUITE_P(OnEachEngine, Xet, ::testing::ValuesIn(db::test_engines()),
+                         [](const auto& info) {
+                           return info.param == db::Engine::kSqlite ? "Sqlite" : "Postgres";
+                         });
 
 TEST(XetStore, AnUploadIsReadAgainOnEveryEngine) {
   db::for_each_engine([](db::TestDatabase& database) {
@@ -127,7 +132,7 @@ TEST(XetStore, AnUploadIsReadAgainOnEveryEngine) {
   });
 }
 
-TEST_F(Xet, AnyRangeReadsAsTheFile) {
+TEST_P(Xet, AnyRangeReadsAsTheFile) {
   at_.upload_vector("v1", kAlice);
   at_.upload_vector("v2", kAlice);
   Bytes whole = vector_input("v2");
@@ -145,7 +150,7 @@ TEST_F(Xet, AnyRangeReadsAsTheFile) {
   EXPECT_EQ(source->read(whole.size(), out), 0u);
 }
 
-TEST_F(Xet, PartsCoverARangeAndPlainChunksAreFileRanges) {
+TEST_P(Xet, PartsCoverARangeAndPlainChunksAreFileRanges) {
   at_.upload_vector("v1", kAlice);
   Bytes whole = vector_input("v1");
   auto source = at_.store.open_large("repo-a", Fixture::sha256_name("v1"));
@@ -172,7 +177,7 @@ TEST_F(Xet, PartsCoverARangeAndPlainChunksAreFileRanges) {
   EXPECT_TRUE(source->parts(300000, 1).empty());
 }
 
-TEST_F(Xet, AMaterialisedFileIsWhole) {
+TEST_P(Xet, AMaterialisedFileIsWhole) {
   at_.upload_vector("v3", kAlice);
   auto source = at_.store.open_large("repo-a", Fixture::sha256_name("v3"));
   blob::PinnedFile pinned = source->materialize();
@@ -182,7 +187,7 @@ TEST_F(Xet, AMaterialisedFileIsWhole) {
   EXPECT_EQ(sha256_hex(read_file(source->materialize().path)), Fixture::sha256_name("v3"));
 }
 
-TEST_F(Xet, XorbsThatAreNotWhatTheyAreCalledLeaveNothing) {
+TEST_P(Xet, XorbsThatAreNotWhatTheyAreCalledLeaveNothing) {
   Bytes body = vector_file("v3.xorb");
   EXPECT_NE(refusal([&] { at_.upload_xorb(Fixture::xorb_name("v1"), body, kAlice); }), "");
   Bytes cut(body.begin(), body.end() - 1);
@@ -196,7 +201,7 @@ TEST_F(Xet, XorbsThatAreNotWhatTheyAreCalledLeaveNothing) {
   }
 }
 
-TEST_F(Xet, AFooterIsNotStored) {
+TEST_P(Xet, AFooterIsNotStored) {
   at_.upload_xorb(Fixture::xorb_name("v1"), vector_file("v1.with-footer.xorb"), kAlice);
   EXPECT_EQ(at_.store.open_xorb(Fixture::xorb_name("v1")).size_bytes,
             vector_file("v1.xorb").size());
@@ -205,7 +210,7 @@ TEST_F(Xet, AFooterIsNotStored) {
             vector_input("v1"));
 }
 
-TEST_F(Xet, TheBytesThatCameFirstStay) {
+TEST_P(Xet, TheBytesThatCameFirstStay) {
   at_.upload_vector("v1", kAlice);
   // The same chunks, all stored plain: another packing, the same name.
   Bytes data = vector_input("v1");
@@ -228,10 +233,9 @@ TEST_F(Xet, TheBytesThatCameFirstStay) {
   EXPECT_TRUE(at_.store.may_reference(Fixture::xorb_name("v1"), kBob, nobody_reads));
 }
 
-TEST_F(Xet, AXorbWhoseRowWasLostInACrashGetsItAgain) {
+TEST_P(Xet, AXorbWhoseRowWasLostInACrashGetsItAgain) {
   at_.upload_vector_xorb("v1", kAlice);
   database_->write([](db::Tx& tx) { tx.execute("DELETE FROM xorb"); });
-  db::TestDatabase unused{db::Engine::kSqlite};
   XetStore fresh(*database_, at_.blobs, at_.clock,
                  {.data_dir = at_.dir, .secret = std::string(32, 's')});
   EXPECT_FALSE(fresh.find_table(Fixture::xorb_name("v1")));
@@ -239,7 +243,7 @@ TEST_F(Xet, AXorbWhoseRowWasLostInACrashGetsItAgain) {
   EXPECT_TRUE(fresh.find_table(Fixture::xorb_name("v1")));
 }
 
-TEST_F(Xet, AShardIsRefusedWithoutItsXorbs) {
+TEST_P(Xet, AShardIsRefusedWithoutItsXorbs) {
   EXPECT_NE(refusal([&] { at_.register_shard(vector_file("v1.shard"), kAlice); }).find("Xet cache"),
             std::string::npos);
   at_.upload_vector_xorb("v2", kAlice);
@@ -247,7 +251,7 @@ TEST_F(Xet, AShardIsRefusedWithoutItsXorbs) {
   EXPECT_FALSE(at_.store.find("repo-a", Fixture::sha256_name("v2")));
 }
 
-TEST_F(Xet, ForeignXorbsMayBeReferredToOnlyByReaders) {
+TEST_P(Xet, ForeignXorbsMayBeReferredToOnlyByReaders) {
   at_.upload_vector("v1", kAlice);
   at_.upload_vector_xorb("v2", kBob);
   Bytes shard = vector_file("v2.shard");
@@ -255,7 +259,7 @@ TEST_F(Xet, ForeignXorbsMayBeReferredToOnlyByReaders) {
   EXPECT_NE(hidden, "");
   EXPECT_FALSE(at_.store.find("repo-b", Fixture::sha256_name("v2")));
   // In the same words as for one that is not there at all.
-  db::TestDatabase other{db::Engine::kSqlite};
+  db::TestDatabase other{GetParam()};
   Fixture empty(*other);
   empty.upload_vector_xorb("v2", kBob);
   EXPECT_EQ(refusal([&] { empty.register_shard(shard, kBob, nobody_reads); }), hidden);
@@ -265,7 +269,7 @@ TEST_F(Xet, ForeignXorbsMayBeReferredToOnlyByReaders) {
             vector_input("v2"));
 }
 
-TEST_F(Xet, TheRightOfAnUploaderEnds) {
+TEST_P(Xet, TheRightOfAnUploaderEnds) {
   at_.upload_vector_xorb("v1", kAlice);
   EXPECT_TRUE(at_.store.may_reference(Fixture::xorb_name("v1"), kAlice, nobody_reads));
   EXPECT_FALSE(at_.store.may_reference(Fixture::xorb_name("v1"), kBob, nobody_reads));
@@ -275,7 +279,7 @@ TEST_F(Xet, TheRightOfAnUploaderEnds) {
   EXPECT_FALSE(at_.store.may_reference(Fixture::xorb_name("v1"), kAlice, nobody_reads));
 }
 
-TEST_F(Xet, EveryWrongNumberOrHashOfAShardIsRefused) {
+TEST_P(Xet, EveryWrongNumberOrHashOfAShardIsRefused) {
   at_.upload_vector("v1", kAlice);
   at_.upload_vector_xorb("v2", kAlice);
   Bytes good = vector_file("v2.shard");
@@ -312,7 +316,7 @@ TEST_F(Xet, EveryWrongNumberOrHashOfAShardIsRefused) {
   EXPECT_TRUE(at_.store.find("repo-a", Fixture::sha256_name("v2")));
 }
 
-TEST_F(Xet, TermsInAnotherOrderAreNotTheFile) {
+TEST_P(Xet, TermsInAnotherOrderAreNotTheFile) {
   at_.upload_vector("v1", kAlice);
   at_.upload_vector_xorb("v2", kAlice);
   Shard shard = parse_shard(vector_file("v2.shard")).value();
@@ -321,7 +325,7 @@ TEST_F(Xet, TermsInAnotherOrderAreNotTheFile) {
   EXPECT_NE(refusal([&] { at_.register_shard(write_shard(shard), kAlice); }), "");
 }
 
-TEST_F(Xet, AClaimedSha256IsNotBelieved) {
+TEST_P(Xet, AClaimedSha256IsNotBelieved) {
   at_.upload_vector_xorb("v1", kAlice);
   Shard shard = parse_shard(vector_file("v1.shard")).value();
   shard.files[0].sha256 = Fixture::sha256_name("v2");
@@ -335,7 +339,7 @@ TEST_F(Xet, AClaimedSha256IsNotBelieved) {
   EXPECT_FALSE(at_.store.find("repo-a", Fixture::sha256_name("v2")));
 }
 
-TEST_F(Xet, AShardWithoutSha256GetsTheOneWeComputed) {
+TEST_P(Xet, AShardWithoutSha256GetsTheOneWeComputed) {
   at_.upload_vector_xorb("v1", kAlice);
   Shard shard = parse_shard(vector_file("v1.shard")).value();
   shard.files[0].sha256.reset();
@@ -351,14 +355,14 @@ TEST_F(Xet, AShardWithoutSha256GetsTheOneWeComputed) {
   EXPECT_EQ(stored.files[0].sha256, Fixture::sha256_name("v1"));
 }
 
-TEST_F(Xet, RangeHashesAreRequired) {
+TEST_P(Xet, RangeHashesAreRequired) {
   at_.upload_vector_xorb("v1", kAlice);
   Shard shard = parse_shard(vector_file("v1.shard")).value();
   shard.files[0].range_hashes.clear();
   EXPECT_NE(refusal([&] { at_.register_shard(write_shard(shard), kAlice); }), "");
 }
 
-TEST_F(Xet, RegisteringTwiceIsTheSame) {
+TEST_P(Xet, RegisteringTwiceIsTheSame) {
   at_.upload_vector("v1", kAlice);
   at_.upload_vector("v1", kAlice);
   at_.upload_vector("v1", kBob);
@@ -366,7 +370,7 @@ TEST_F(Xet, RegisteringTwiceIsTheSame) {
   EXPECT_EQ(at_.store.verify_files().checked_count, 1u);
 }
 
-TEST_F(Xet, RecipesAreGivenOnlyToTheRepositoryThatHasTheFile) {
+TEST_P(Xet, RecipesAreGivenOnlyToTheRepositoryThatHasTheFile) {
   at_.upload_vector("v1", kAlice);
   auto recipe = at_.store.recipe_of("repo-a", Fixture::file_name("v1"));
   ASSERT_TRUE(recipe);
@@ -378,7 +382,7 @@ TEST_F(Xet, RecipesAreGivenOnlyToTheRepositoryThatHasTheFile) {
           ErrorKind::kRangeNotSatisfiable);
 }
 
-TEST_F(Xet, ChunkQuestionsAreAnsweredForWhatTheCallerMayKnow) {
+TEST_P(Xet, ChunkQuestionsAreAnsweredForWhatTheCallerMayKnow) {
   at_.upload_vector("v1", kAlice);
   MerkleHash first = hash_of(expected().at("dedup_response").as_object().at("query_chunk"));
   auto answer = at_.store.dedup_answer(first, kAlice, nobody_reads);
@@ -395,7 +399,7 @@ TEST_F(Xet, ChunkQuestionsAreAnsweredForWhatTheCallerMayKnow) {
   EXPECT_FALSE(at_.store.dedup_answer(MerkleHash{}, kAlice, nobody_reads));
 }
 
-TEST_F(Xet, DamageIsFoundAndNotServedAndANewUploadRepairsIt) {
+TEST_P(Xet, DamageIsFoundAndNotServedAndANewUploadRepairsIt) {
   at_.upload_vector("v1", kAlice);
   fs::path path = at_.store.xorb_path(Fixture::xorb_name("v1"));
   at_.damage(path, 30000);
@@ -412,7 +416,7 @@ TEST_F(Xet, DamageIsFoundAndNotServedAndANewUploadRepairsIt) {
   EXPECT_EQ(at_.store.verify_files().problems.size(), 1u);
 }
 
-TEST_F(Xet, ADamagedShardIsFound) {
+TEST_P(Xet, ADamagedShardIsFound) {
   at_.upload_vector("v1", kAlice);
   for (const auto& entry : fs::recursive_directory_iterator(at_.dir / "shards")) {
     if (entry.is_regular_file()) at_.damage(entry.path(), 100);
@@ -420,10 +424,10 @@ TEST_F(Xet, ADamagedShardIsFound) {
   EXPECT_EQ(at_.store.verify_shards().problems.size(), 1u);
 }
 
-TEST_F(Xet, TheTablesAreMadeAgainFromTheFiles) {
+TEST_P(Xet, TheTablesAreMadeAgainFromTheFiles) {
   at_.upload_vector("v1", kAlice);
   at_.upload_vector("v2", kAlice);
-  db::TestDatabase empty{db::Engine::kSqlite};
+  db::TestDatabase empty{GetParam()};
   XetStore again(*empty, at_.blobs, at_.clock,
                  {.data_dir = at_.dir, .secret = std::string(32, 's')});
   blob::VerifyReport report = again.rebuild();
@@ -440,7 +444,7 @@ TEST_F(Xet, TheTablesAreMadeAgainFromTheFiles) {
   EXPECT_TRUE(again.verify_xorbs().problems.empty());
 }
 
-TEST_F(Xet, WholeFilesAreObjectsToo) {
+TEST_P(Xet, WholeFilesAreObjectsToo) {
   std::string sha256 = at_.blobs.put("small");
   refusal([&] { at_.store.link_whole("repo-a", {.sha256 = sha256, .size_bytes = 6}); });
   refusal([&] { at_.store.link_whole("repo-a", {.sha256 = std::string(64, '1')}); });
@@ -453,7 +457,7 @@ TEST_F(Xet, WholeFilesAreObjectsToo) {
   EXPECT_EQ(at_.store.verify_objects().problems.size(), 1u);
 }
 
-TEST_F(Xet, IngestingAWholeFileGivesTheClientsHash) {
+TEST_P(Xet, IngestingAWholeFileGivesTheClientsHash) {
   Bytes data = vector_input("v2");
   std::string sha256 = at_.blobs.put(as_text(data));
   at_.store.link_whole("repo-a", {.sha256 = sha256, .size_bytes = data.size()});
@@ -469,7 +473,7 @@ TEST_F(Xet, IngestingAWholeFileGivesTheClientsHash) {
   EXPECT_EQ(content_of(*at_.store.open_large("repo-a", sha256)), data);
 }
 
-TEST_F(Xet, IngestingSharesChunksWithinARepository) {
+TEST_P(Xet, IngestingSharesChunksWithinARepository) {
   at_.upload_vector("v1", kAlice);
   Bytes data = vector_input("v2");
   std::string sha256 = at_.blobs.put(as_text(data));
@@ -486,7 +490,7 @@ TEST_F(Xet, IngestingSharesChunksWithinARepository) {
   EXPECT_EQ(content_of(*at_.store.open_large("repo-b", sha256)), data);
 }
 
-TEST_F(Xet, IngestingRepeatedContentStoresItOnce) {
+TEST_P(Xet, IngestingRepeatedContentStoresItOnce) {
   Bytes once = testing::split_mix(5, 400000);
   Bytes data = testing::joined({once, once, once});
   std::string sha256 = at_.blobs.put(as_text(data));
@@ -500,7 +504,7 @@ TEST_F(Xet, IngestingRepeatedContentStoresItOnce) {
   EXPECT_LT(stored_bytes, 2 * once.size());
 }
 
-TEST_F(Xet, AWholeFileDroppedForOneRepositoryIsFoundInChunksByAnother) {
+TEST_P(Xet, AWholeFileDroppedForOneRepositoryIsFoundInChunksByAnother) {
   Bytes data = vector_input("v3");
   std::string sha256 = at_.blobs.put(as_text(data));
   at_.store.link_whole("repo-a", {.sha256 = sha256, .size_bytes = data.size()});
@@ -510,7 +514,7 @@ TEST_F(Xet, AWholeFileDroppedForOneRepositoryIsFoundInChunksByAnother) {
   EXPECT_EQ(content_of(*at_.store.open_large("repo-b", sha256)), data);
 }
 
-TEST_F(Xet, RepositoriesAreCopiedAndForgotten) {
+TEST_P(Xet, RepositoriesAreCopiedAndForgotten) {
   at_.upload_vector("v1", kAlice);
   at_.upload_vector("v3", kAlice);
   std::string v1 = Fixture::sha256_name("v1");
