@@ -56,13 +56,26 @@ struct Folder {
 }  // namespace
 
 struct CommitBuilder::State {
-  State(const fs::path& repo_dir, std::optional<Oid> parent_commit)
-      : quarantine(repo_dir),
-        repo(GitRepo::open_with(repo_dir, quarantine)),
-        writer(quarantine.dir()) {
-    Oid tree = parent_commit ? repo.tree_of(*parent_commit) : empty_tree_oid();
-    parent_tree = tree;
-    reset(tree);
+  State(fs::path dir, std::optional<Oid> parent_commit)
+      : repo_dir(std::move(dir)),
+        quarantine(std::in_place, repo_dir),
+        repo(GitRepo::open_with(repo_dir, *quarantine)),
+        writer(quarantine->dir()) {
+    start(parent_commit);
+  }
+
+  void start(std::optional<Oid> parent_commit) {
+    parent_tree = parent_commit ? repo.tree_of(*parent_commit) : empty_tree_oid();
+    reset(parent_tree);
+    put.clear();
+    built = false;
+  }
+
+  /// A fresh quarantine; what the old one held is in the repository by now.
+  void renew() {
+    quarantine.emplace(repo_dir);
+    repo = GitRepo::open_with(repo_dir, *quarantine);
+    writer = internal::ObjectWriter(quarantine->dir());
   }
 
   void reset(const Oid& tree) {
@@ -105,7 +118,7 @@ struct CommitBuilder::State {
   }
 
   /// Puts a node at a path and makes the folders above it.
-  void put(const RepoPath& path, Node node) {
+  void put_node(const RepoPath& path, Node node) {
     std::string_view rest = path.text();
     Folder* folder = root.get();
     while (true) {
@@ -205,29 +218,35 @@ struct CommitBuilder::State {
     return writer.write(ObjectType::kTree, as_bytes(content));
   }
 
-  Oid add_blob(const RepoPath& path, ByteView content, std::optional<LfsPointer> pointer) {
-    Node node;
-    node.mode = kFileMode;
-    node.oid = internal::hash_object(ObjectType::kBlob, content);
-    Oid oid = node.oid;
-    put(path, std::move(node));  // may refuse: nothing has been written then
-    if (!blobs.contains(oid)) {
-      writer.write(ObjectType::kBlob, content);
-      blobs.emplace(oid, NewBlob{.path = path.text(),
-                                 .oid = oid,
-                                 .blob_bytes = content.size(),
-                                 .pointer = std::move(pointer)});
-    }
+  Oid stage(ByteView content, std::optional<LfsPointer> pointer) {
+    Oid oid = internal::hash_object(ObjectType::kBlob, content);
+    if (staged.contains(oid)) return oid;
+    writer.write(ObjectType::kBlob, content);
+    staged.emplace(
+        oid,
+        NewBlob{
+            .path = {}, .oid = oid, .blob_bytes = content.size(), .pointer = std::move(pointer)});
     return oid;
   }
 
-  Quarantine quarantine;
+  void put_file(const RepoPath& path, const Oid& oid) {
+    HEARTH_ASSERT(staged.contains(oid), "only staged blobs are put");
+    Node node;
+    node.mode = kFileMode;
+    node.oid = oid;
+    put_node(path, std::move(node));
+    put.emplace(oid, path.text());
+  }
+
+  fs::path repo_dir;
+  std::optional<Quarantine> quarantine;
   GitRepo repo;
   internal::ObjectWriter writer;
   Oid parent_tree;
   Oid root_oid;
   std::unique_ptr<Folder> root;
-  std::unordered_map<Oid, NewBlob> blobs;
+  std::unordered_map<Oid, NewBlob> staged;   // all that were written; paths are in `put`
+  std::unordered_map<Oid, std::string> put;  // of those with a path: one of them
   bool built = false;
 };
 
@@ -236,20 +255,34 @@ CommitBuilder::CommitBuilder(const fs::path& repo_dir, std::optional<Oid> parent
 CommitBuilder::CommitBuilder(CommitBuilder&&) noexcept = default;
 CommitBuilder::~CommitBuilder() = default;
 
-Oid CommitBuilder::put_blob(const RepoPath& path, ByteView content) {
+Oid CommitBuilder::stage_blob(ByteView content) {
   if (content.size() > kRegularBlobBytesMax) {
-    throw Error(ErrorKind::kTooLarge, "'" + path.text() +
-                                          "' is larger than 10 MiB. Files of that size must be "
-                                          "uploaded as LFS or Xet files.");
+    throw Error(ErrorKind::kTooLarge,
+                "A file is larger than 10 MiB. Files of that size must be uploaded as LFS or Xet "
+                "files.");
   }
   std::optional<LfsPointer> pointer;
   if (content.size() <= kPointerBytesMax) pointer = LfsPointer::parse(as_text(content));
-  return state_->add_blob(path, content, std::move(pointer));
+  return state_->stage(content, std::move(pointer));
+}
+
+void CommitBuilder::put_staged(const RepoPath& path, const Oid& blob) {
+  state_->put_file(path, blob);
+}
+
+void CommitBuilder::restart(std::optional<Oid> parent) {
+  if (state_->quarantine->is_migrated()) state_->renew();
+  state_->start(parent);
+}
+
+Oid CommitBuilder::put_blob(const RepoPath& path, ByteView content) {
+  Oid oid = stage_blob(content);
+  state_->put_file(path, oid);
+  return oid;
 }
 
 Oid CommitBuilder::put_pointer(const RepoPath& path, const LfsPointer& pointer) {
-  std::string text = pointer.format();
-  return state_->add_blob(path, as_bytes(text), pointer);
+  return put_blob(path, as_bytes(pointer.format()));
 }
 
 void CommitBuilder::remove(const RepoPath& path) {
@@ -279,7 +312,7 @@ void CommitBuilder::copy(const RepoPath& from, const RepoPath& to,
     copied.oid =
         node->folder && node->folder->changed ? state_->write_tree(*node->folder) : node->oid;
   }
-  state_->put(to, std::move(copied));
+  state_->put_node(to, std::move(copied));
 }
 
 void CommitBuilder::use_tree(const Oid& tree) {
@@ -298,7 +331,7 @@ std::optional<TreeEntry> CommitBuilder::entry(const RepoPath& path) const {
                : node->mode == 0160000 ? EntryType::kSubmodule
                                        : EntryType::kFile;
   if (entry.type != EntryType::kFile && entry.type != EntryType::kSymlink) return entry;
-  if (auto found = state_->blobs.find(node->oid); found != state_->blobs.end()) {
+  if (auto found = state_->staged.find(node->oid); found != state_->staged.end()) {
     entry.blob_bytes = found->second.blob_bytes;
     entry.pointer = found->second.pointer;
   } else {
@@ -309,7 +342,7 @@ std::optional<TreeEntry> CommitBuilder::entry(const RepoPath& path) const {
 }
 
 Built CommitBuilder::build(const Commit& commit) {
-  HEARTH_ASSERT(!state_->built, "a commit is built once");
+  HEARTH_ASSERT(!state_->built, "a commit is built once, or once after a restart");
   state_->built = true;
   Built built;
   built.tree = state_->root->changed ? state_->write_tree(*state_->root) : state_->root_oid;
@@ -321,7 +354,10 @@ Built CommitBuilder::build(const Commit& commit) {
         ObjectType::kCommit,
         as_bytes(internal::commit_text(built.tree, commit.parents, commit.author, commit.committer,
                                        commit.message)));
-    for (const auto& [oid, blob] : state_->blobs) built.blobs.push_back(blob);
+    for (const auto& [oid, path] : state_->put) {
+      built.blobs.push_back(state_->staged.at(oid));
+      built.blobs.back().path = path;
+    }
     std::sort(built.blobs.begin(), built.blobs.end(),
               [](const NewBlob& a, const NewBlob& b) { return a.path < b.path; });
   }
@@ -330,7 +366,7 @@ Built CommitBuilder::build(const Commit& commit) {
 }
 
 Quarantine& CommitBuilder::quarantine() {
-  return state_->quarantine;
+  return *state_->quarantine;
 }
 
 const GitRepo& CommitBuilder::repo() const {

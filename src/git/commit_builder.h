@@ -37,6 +37,15 @@ class CommitBuilder {
   CommitBuilder(CommitBuilder&&) noexcept;
   ~CommitBuilder();
 
+  /// Writes a blob now and gives it a path later, by put_staged: what a request carries can leave
+  /// memory before the parent is known. Throws kTooLarge.
+  Oid stage_blob(ByteView content);
+  /// `blob` was staged here.
+  void put_staged(const RepoPath& path, const Oid& blob);
+  /// Begins again from another parent, with the blobs staged so far: for a branch that moved
+  /// meanwhile. Also after build(), and after the quarantine was migrated.
+  void restart(std::optional<Oid> parent);
+
   /// Returns the blob's oid.
   Oid put_blob(const RepoPath& path, ByteView content);
   Oid put_pointer(const RepoPath& path, const LfsPointer& pointer);
@@ -59,10 +68,10 @@ class CommitBuilder {
     std::vector<Oid> parents;
     bool allow_empty = false;  // write a commit even if the tree is the parent's
   };
-  /// Writes trees and the commit. Call once.
+  /// Writes trees and the commit. Call once, or once after each restart().
   Built build(const Commit& commit);
 
-  /// The quarantine that holds the new objects.
+  /// The quarantine that holds the new objects. Another one after restart() if this was migrated.
   Quarantine& quarantine();
   /// A view of the repository with the quarantine's objects. Complete after build().
   const GitRepo& repo() const;

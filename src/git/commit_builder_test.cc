@@ -220,6 +220,31 @@ TEST(CommitBuilder, NothingIsVisibleBeforeMigration) {
   EXPECT_FALSE(repo.open().has_object(blob));
 }
 
+TEST(CommitBuilder, StagedBlobsOutliveARestart) {
+  TestRepo repo;
+  Oid first = repo.commit("main", {{"a", "1"}});
+  CommitBuilder builder(repo.dir(), std::nullopt);
+  Oid one = builder.stage_blob(as_bytes("one"));
+  Oid unused = builder.stage_blob(as_bytes("unused"));
+  builder.restart(first);
+  builder.put_staged(path("x"), one);
+  EXPECT_EQ(builder.entry(path("x"))->blob_bytes, 3u);
+  Built lost = builder.build(TestRepo::commit_of("lost", {first}));
+  ASSERT_TRUE(lost.commit);
+  builder.quarantine().migrate();
+  // Another process was first: once more, on its commit.
+  Oid second = repo.commit("main", {{"b", "2"}});
+  builder.restart(second);
+  builder.put_staged(path("x"), one);
+  builder.remove(path("a"));
+  Built built = finish(repo, builder, second);
+  ASSERT_EQ(built.blobs.size(), 1u);
+  EXPECT_EQ(built.blobs[0].path, "x");
+  EXPECT_NE(built.blobs[0].oid, unused);
+  EXPECT_EQ(listing(repo), "100644 b\n100644 x");
+  EXPECT_TRUE(repo.open().fsck().empty());
+}
+
 TEST(CommitBuilder, ThousandFilesAreOnePackAndQuick) {
   TestRepo repo;
   Oid parent = repo.commit("main", {{"README.md", "x"}});

@@ -188,6 +188,7 @@ ObjectWriter::ObjectWriter(fs::path objects_dir) : state_(std::make_unique<State
   state_->dir = std::move(objects_dir);
 }
 ObjectWriter::ObjectWriter(ObjectWriter&&) noexcept = default;
+ObjectWriter& ObjectWriter::operator=(ObjectWriter&&) noexcept = default;
 ObjectWriter::~ObjectWriter() = default;
 
 Oid ObjectWriter::write(ObjectType type, ByteView content) {

@@ -26,6 +26,7 @@ class ObjectWriter {
   /// `objects_dir` exists and has a folder `pack`.
   explicit ObjectWriter(fs::path objects_dir);
   ObjectWriter(ObjectWriter&&) noexcept;
+  ObjectWriter& operator=(ObjectWriter&&) noexcept;
   ~ObjectWriter();
 
   /// Objects written before are not written again.

@@ -21,6 +21,8 @@ class Quarantine {
   /// The object folder; use it with GitRepo::open_with, or as GIT_OBJECT_DIRECTORY.
   const fs::path& dir() const { return dir_; }
 
+  bool is_migrated() const { return dir_.empty(); }
+
   /// Moves every object into the repository, for good: flushes the files, renames them (an index
   /// after its pack), flushes the folders. Afterwards a ref may name them. A crash in between
   /// leaves unreachable objects at most. The second call does nothing.
