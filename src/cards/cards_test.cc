@@ -210,6 +210,17 @@ TEST(Derive, TheRelationToTheBaseModelIsInferred) {
   EXPECT_EQ(relation("base_model: a/b\nbase_model_relation: merge", {}), "merge");
 }
 
+TEST(Derive, AnAdapterNamesItsBaseModelInItsOwnFile) {
+  auto bases = [](const char* base) {
+    return derive(RepoKind::kModel, {}, {{"adapter_config.json", 1}}, {.peft_base_model = base})
+        .tags;
+  };
+  EXPECT_THAT(bases("a/b"), ElementsAre("peft", "base_model:a/b", "base_model:adapter:a/b"));
+  for (const char* folder : {"", "b", "/data/b", "./b", "a/b/c", "C:\\b/c"}) {
+    EXPECT_THAT(bases(folder), ElementsAre("peft")) << folder;
+  }
+}
+
 TEST(Derive, ABrokenCardHasAnErrorAndNoTagsOfItsOwn) {
   Facts facts = model("license: [mit", {{"model.safetensors", 1}});
   EXPECT_THAT(facts.card_error, HasSubstr("(3:1)"));

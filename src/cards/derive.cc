@@ -169,6 +169,14 @@ std::string library_of_files(const std::vector<FileEntry>& files) {
   return {};
 }
 
+/// "namespace/name": adapters also name folders of the machine they were trained on.
+bool is_repo_id(std::string_view text) {
+  size_t slash = text.find('/');
+  if (slash == std::string_view::npos || slash == 0 || slash + 1 == text.size()) return false;
+  bool fine = text.find('/', slash + 1) == std::string_view::npos && text.front() != '.';
+  return fine && text.find_first_of(" \\~:") == std::string_view::npos;
+}
+
 std::vector<BaseModel> base_models_of(const json::object& card, const ModelHints& hints,
                                       const std::vector<FileEntry>& files,
                                       std::string_view library) {
@@ -177,6 +185,9 @@ std::vector<BaseModel> base_models_of(const json::object& card, const ModelHints
     if (id.size() <= kTagBytesMax && !has_control_characters(id)) {
       models.push_back({.id = std::move(id), .relation = {}});
     }
+  }
+  if (models.empty() && is_repo_id(hints.peft_base_model)) {
+    models.push_back({.id = hints.peft_base_model, .relation = {}});
   }
   if (models.empty()) return models;
   std::string relation = word_of(card, "base_model_relation");

@@ -6,14 +6,14 @@
 
 // Front matter, YAML, validation and everything that is derived from a card.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace hearth;
   std::string_view text(reinterpret_cast<const char*>(data), size);
-  auto parsed = cards::parse_yaml(text);
-  if (parsed) (void)json::serialize(*parsed);
+  auto parsed = hearth::cards::parse_yaml(text);
+  if (parsed) (void)hearth::json::serialize(*parsed);
   std::string card = "---\n" + std::string(text) + "\n---\n" + std::string(text);
-  for (auto kind : {cards::RepoKind::kModel, cards::RepoKind::kDataset, cards::RepoKind::kSpace}) {
-    (void)cards::validate(card, kind);
-    (void)cards::derive(kind, card, {{"README.md", size}, {"data/train.csv", 3}});
+  for (auto kind : {hearth::cards::RepoKind::kModel, hearth::cards::RepoKind::kDataset,
+                    hearth::cards::RepoKind::kSpace}) {
+    (void)hearth::cards::validate(card, kind);
+    (void)hearth::cards::derive(kind, card, {{"README.md", size}, {"data/train.csv", 3}});
   }
   return 0;
 }

@@ -4,8 +4,7 @@
 #include "models/models.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace hearth;
-  auto facts = models::read_gguf(models::memory_source({data, size}));
-  if (facts) (void)json::serialize(facts->to_json());
+  auto facts = hearth::models::read_gguf(hearth::models::memory_source({data, size}));
+  if (facts) (void)hearth::json::serialize(facts->to_json());
   return 0;
 }
