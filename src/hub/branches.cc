@@ -6,6 +6,7 @@
 #include "hub/access.h"
 #include "hub/authorship.h"
 #include "hub/commits.h"
+#include "hub/plain_text.h"
 #include "hub/receive.h"
 #include "hub/repositories.h"
 
@@ -96,6 +97,7 @@ void Commits::create_tag(const Caller& caller, const Repo& repo, std::string_vie
   if (auto why = git::why_bad_tag_name(name)) {
     throw Error(ErrorKind::kInvalid, "Invalid reference for a tag: " + *why);
   }
+  require_plain_text(message, "The message");
   std::string ref = std::string(git::kTagPrefix) + std::string(name);
   RepoLock held = receive_.lock(repo);
   git::GitRepo git = repositories_.open_git(repo);
@@ -135,6 +137,7 @@ std::string Commits::super_squash(const Caller& caller, const Repo& repo, std::s
       !revision.ref.starts_with(git::kPullRequestPrefix)) {
     throw_no_revision(branch);
   }
+  require_plain_text(message, "The message");
   std::string title(trim(message));
   if (title.empty()) title = "Super-squash branch '" + std::string(branch) + "' using the API";
   git::CommitBuilder builder(repositories_.git_dir(repo), std::nullopt);

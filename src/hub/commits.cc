@@ -17,6 +17,7 @@
 #include "hub/authorship.h"
 #include "hub/community_store.h"
 #include "hub/git_dir.h"
+#include "hub/plain_text.h"
 #include "hub/receive.h"
 #include "hub/repositories.h"
 #include "xet/xet.h"
@@ -254,6 +255,8 @@ CommitDraft Commits::begin(const Caller& caller, const Repo& repo, const Target&
   if (trim(header.summary).empty()) {
     throw Error(ErrorKind::kInvalid, "A commit needs a summary.");
   }
+  require_plain_text(header.summary, "The summary");
+  require_plain_text(header.description, "The description");
   if (header.parent_commit.size() > 40 ||
       (!header.parent_commit.empty() &&
        (header.parent_commit.size() < 5 ||

@@ -9,6 +9,7 @@
 #include "hub/access.h"
 #include "hub/authorship.h"
 #include "hub/community_store.h"
+#include "hub/plain_text.h"
 #include "hub/receive.h"
 #include "hub/repositories.h"
 #include "hub/repository_store.h"
@@ -17,7 +18,6 @@ namespace hearth::hub {
 namespace {
 
 constexpr std::string_view kMain = "refs/heads/main";
-constexpr size_t kTextBytesMax = 64u << 10;
 constexpr size_t kTitleBytesMax = 1000;
 constexpr int kMergeAttemptsMax = 10;
 
@@ -27,14 +27,12 @@ std::string checked_title(std::string_view title) {
   if (title.size() > kTitleBytesMax) {
     throw Error(ErrorKind::kTooLarge, "A title has at most 1000 bytes.");
   }
+  require_plain_text(title, "The title");
   return std::string(title);
 }
 
 std::string checked_text(std::string_view text) {
-  if (text.size() > kTextBytesMax) {
-    throw Error(ErrorKind::kTooLarge, "A comment has at most 64 KiB.");
-  }
-  if (!is_utf8(text)) throw Error(ErrorKind::kInvalid, "A comment is text in UTF-8.");
+  require_plain_text(text, "The comment");
   return std::string(trim(text));
 }
 

@@ -13,6 +13,7 @@ namespace hearth::hub {
 namespace {
 
 constexpr std::string_view kMain = "refs/heads/main";
+constexpr size_t kTitleBytesMax = 500;
 constexpr size_t kNotedCommitsMax = 250;  // Events of one push to a pull request.
 
 uint64_t count_commits(git::GitRepo& git, const git::Oid& now, const RefHead* before) {
@@ -47,8 +48,11 @@ std::vector<CommitEntry> new_commits(git::GitRepo& git, const RefUpdateRow& row)
   }
   std::vector<CommitEntry> commits;
   for (const git::CommitInfo& info : git.log(*now, options)) {
-    commits.push_back(
-        {info.oid.hex(), info.title, info.body, {info.author.name}, info.committer.time_ms});
+    commits.push_back({info.oid.hex(),
+                       std::string(cut_utf8(info.title, kTitleBytesMax)),
+                       info.body,
+                       {info.author.name},
+                       info.committer.time_ms});
   }
   std::reverse(commits.begin(), commits.end());
   return commits;

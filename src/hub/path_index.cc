@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "base/text.h"
 #include "git/git.h"
 #include "hub/path_index_store.h"
 
@@ -13,6 +14,7 @@ using Needed = std::unordered_set<std::string>;
 
 constexpr size_t kLogBatch = 500;
 constexpr size_t kTreePage = 10'000;
+constexpr size_t kTitleBytesMax = 500;  // Of a title that is stored with each path.
 
 /// "a/" and "a/b/" of "a/b/c".
 template <typename Fn>
@@ -68,7 +70,8 @@ void walk(git::GitRepo& git, const git::Oid& start, const Walk& options, Needed&
     page.hide = options.hide;
     auto commits = git.log(start, page);
     for (const git::CommitInfo& commit : commits) {
-      LastCommit last{commit.oid.hex(), commit.title, commit.committer.time_ms};
+      LastCommit last{commit.oid.hex(), std::string(cut_utf8(commit.title, kTitleBytesMax)),
+                      commit.committer.time_ms};
       auto note = [&](std::string_view path) {
         auto at = needed.find(std::string(path));
         if (at == needed.end()) return;

@@ -121,6 +121,7 @@ std::optional<int64_t> Receive::apply(const RepoLock& held, const Actor& by, con
                                       Change change) {
   HEARTH_ASSERT(held.owns_lock(), "a change of a repository holds its lock");
   check_content(repo, change.blobs);
+  finish_pending(repo);
   RefUpdateRow row;
   row.id = new_object_id();
   row.repo_id = repo.id;
@@ -220,7 +221,20 @@ void Receive::check_content(const Repo& repo, const std::vector<git::NewBlob>& b
 
 void Receive::catch_up(const Repo& repo) {
   auto held = lock(repo);
+  finish_pending(repo);
+  auto git = git::GitRepo::open(git_dir(context_, repo.id));
+  auto main = git.ref_commit(kMain);
+  bool behind = context_.database->read([&](db::Tx& tx) {
+    auto now = find_repo_row(tx, repo.id);
+    return now && main &&
+           (now->head_oid != main->hex() || PathIndex::indexed_commit(tx, repo.id) != main->hex());
+  });
+  if (behind) settle(repo, git, {});
+}
+
+void Receive::finish_pending(const Repo& repo) {
   auto rows = context_.database->read([&](db::Tx& tx) { return pending_rows(tx, repo.id); });
+  if (rows.empty()) return;
   auto git = git::GitRepo::open(git_dir(context_, repo.id));
   std::vector<RefUpdateRow> moved;
   for (RefUpdateRow& row : rows) {
@@ -230,13 +244,7 @@ void Receive::catch_up(const Repo& repo) {
       context_.database->write([&](db::Tx& tx) { mark_dropped(tx, row.id); });
     }
   }
-  auto main = git.ref_commit(kMain);
-  bool behind = context_.database->read([&](db::Tx& tx) {
-    auto now = find_repo_row(tx, repo.id);
-    return now && main &&
-           (now->head_oid != main->hex() || PathIndex::indexed_commit(tx, repo.id) != main->hex());
-  });
-  if (!moved.empty() || behind) settle(repo, git, moved);
+  if (!moved.empty()) settle(repo, git, moved);
 }
 
 std::vector<std::string> Receive::pending_repos() {

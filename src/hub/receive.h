@@ -108,6 +108,10 @@ class Receive {
  private:
   /// Step 6 for rows whose refs have moved.
   void settle(const Repo& repo, git::GitRepo& git, const std::vector<RefUpdateRow>& rows);
+  /// Ends the rows that a crash, or a database that went away, left: of this process none is under
+  /// way while the lock is held. Another process's row may be taken for a left one; that process
+  /// finds it done, or does it then.
+  void finish_pending(const Repo& repo);
   /// A line for the person who pushes when this command is not to be; empty when it may go on.
   std::string why_refused(const Caller& caller, const Repo& repo, git::GitRepo& git,
                           const git::PushCommand& command);

@@ -111,6 +111,7 @@ std::string Receive::push(const Caller& caller, const Repo& repo, git::ReceivePa
 
   const auto& commands = pack.request().commands;
   RepoLock held = lock(repo);
+  finish_pending(repo);
   git::GitRepo git = git::GitRepo::open_with(git_dir(context_, repo.id), pack.quarantine());
   std::vector<git::Oid> tips;
   for (size_t i = 0; i < commands.size(); ++i) {

@@ -246,6 +246,29 @@ TEST(Receive, CatchUpCompletesWhatMovedAndDropsTheRest) {
   });
 }
 
+TEST(Receive, TextThatNoDatabaseTakesNeverMovesARef) {
+  for_each_hub([](TestHub& hub) {
+    Repo repo = hub.create("alice/tiny");
+    std::string head = hub.fresh(repo).head_oid;
+    auto fill = [](CommitDraft& draft) { draft.put("a.txt", "a"); };
+    for (const std::string& bad : {std::string("a\0b", 3), std::string("\xff")}) {
+      EXPECT_EQ(error_of([&] { hub.commit(repo, fill, {bad}); }).kind(), ErrorKind::kInvalid);
+      EXPECT_EQ(error_of([&] { hub.commit(repo, fill, {"x", bad}); }).kind(), ErrorKind::kInvalid);
+      EXPECT_EQ(error_of([&] {
+                  hub.parts.community.create(hub.by(hub.bob), repo,
+                                             {.title = "x" + bad, .is_pull_request = true});
+                }).kind(),
+                ErrorKind::kInvalid);
+    }
+    EXPECT_EQ(hub.fresh(repo).head_oid, head);
+    // In a card it may stand: YAML can write it.
+    hub.put(repo, "README.md", "---\nlicense: mit\ntags:\n- \"a\\0b\"\ntitle: \"\\0\"\n---\n\0");
+    hub.put(repo, "config.json", "{\"model_type\":\"a\\u0000b\",\"architectures\":[\"\\u0000\"]}");
+    EXPECT_EQ(hub.problems(), "");
+    EXPECT_TRUE(hub.parts.receive.pending_repos().empty());
+  });
+}
+
 TEST(Receive, TwoProcessesOnOneRepositoryLoseNothing) {
   db::for_each_engine([](db::TestDatabase& database) {
     TestHub one(database);

@@ -184,6 +184,8 @@ void Repositories::remove(const Actor& by, const Repo& repo) {
     task.payload["repo_id"] = repo.id;
     context_.tasks->enqueue(tx, task);
   });
+  // At once where nothing interferes; the task is for a crash in between.
+  remove_tree(git_dir(repo));
 }
 
 Repo Repositories::move(const Caller& caller, const Repo& repo, const RepoId& to) {
@@ -212,6 +214,11 @@ Repo Repositories::move(const Caller& caller, const Repo& repo, const RepoId& to
     context_.tasks->enqueue(tx, task);
     return renamed;
   });
+  try {
+    open_git(moved).update_config(config_of(moved));
+  } catch (const Error& error) {
+    log_warning("the config of {} will be written by a task: {}", repo.id, error.what());
+  }
   return moved;
 }
 
@@ -291,6 +298,7 @@ void Repositories::register_tasks(TaskRunner& runner) {
 
 void Repositories::after_change(const Repo& repo) {
   git::GitRepo git = open_git(repo);
+  git::remove_stale_quarantines(git_dir(repo));
   git.maintain();
   uint64_t git_bytes = folder_bytes(git_dir(repo));
   context_.database->write([&](db::Tx& tx) { set_git_bytes(tx, repo.id, git_bytes); });
