@@ -291,6 +291,8 @@ ListPage Listing::list(const ListRequest& request, const Identity* who) {
   }
   ListScope scope = scope_of(who);
   std::optional<ListPosition> after = decode_cursor(request);
+  // On a hub that is closed to strangers nothing would pass; do not look at every row for that.
+  if (who == nullptr && !access_.may(nullptr, Repo{}, RepoAction::kSee)) return {};
   return database_.read([&](db::Tx& tx) {
     ListPage page;
     std::optional<ListPosition> position = after;

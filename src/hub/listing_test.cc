@@ -147,6 +147,17 @@ TEST(Listing, PrivateRepositoriesShowToThoseWhoMaySeeThem) {
   });
 }
 
+TEST(Listing, AHubThatIsClosedToStrangersShowsThemNothing) {
+  with_listing([](ListingHub& t) {
+    t.row("alice/open");
+    Access closed(AccessPolicy{.anonymous_read = false, .has_grant = {}});
+    Listing listing(*t.database, closed);
+    auto request = ListRequest::parse(RepoType::kModel, Query(""));
+    EXPECT_THAT(listing.list(request, nullptr).items, IsEmpty());
+    EXPECT_EQ(listing.list(request, &t.hub.bob).items.size(), 1u);
+  });
+}
+
 TEST(Listing, PagesGoOnFromTheLastKeyUnderEverySort) {
   with_listing([](ListingHub& t) {
     for (int i = 0; i < 7; ++i) {
