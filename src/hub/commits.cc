@@ -1,7 +1,7 @@
-// A commit of the API, in two steps. While its lines come in, contents are written as blobs of a
-// staging tree ("0", "1", …) in a quarantine. At the end, under the repository's lock, a builder on
-// the present head copies them to their paths; when another process moves the head meanwhile, that
-// step is done again on the new one, without the bodies.
+// A commit of the API, in two steps. While its lines come in, contents are written as blobs into a
+// builder's quarantine. At the end, under the repository's lock, the builder starts on the present
+// head and gives them their paths; when another process moves the head meanwhile, that step is done
+// again on the new one, without the bodies.
 
 #include "hub/commits.h"
 
@@ -44,7 +44,7 @@ struct Operation {
   enum class Kind { kPut, kPointer, kDeleteFile, kDeleteFolder, kCopy };
   Kind kind;
   git::RepoPath path;
-  std::string staged = {};  // kPut: its name in the staging tree
+  git::Oid staged = {};  // kPut: the blob, written when it came
   git::LfsPointer pointer = {};
   std::optional<git::RepoPath> from = {};
 };
@@ -57,11 +57,11 @@ std::string message_of(const CommitHeader& header) {
 
 /// Puts the operations, in their order, on the builder's tree.
 void play(git::CommitBuilder& builder, const std::vector<Operation>& operations,
-          std::optional<git::Oid> parent, std::optional<git::Oid> staging) {
+          std::optional<git::Oid> parent) {
   for (const Operation& operation : operations) {
     switch (operation.kind) {
       case Operation::Kind::kPut:
-        builder.copy(git::RepoPath::require(operation.staged), operation.path, staging);
+        builder.put_staged(operation.path, operation.staged);
         break;
       case Operation::Kind::kPointer:
         builder.put_pointer(operation.path, operation.pointer);
@@ -99,9 +99,7 @@ struct CommitDraft::State {
   std::string ref;  // The branch or refs/pr/N that it was opened on
   bool create_pr = false;
   std::vector<Operation> operations;
-  std::optional<git::CommitBuilder> staging;
-  std::optional<git::Oid> staged_commit;
-  size_t staged_count = 0;
+  std::optional<git::CommitBuilder> builder;  // Holds the files as they come.
 
   void add(Operation operation) {
     if (operations.size() >= kOperationsMax) {
@@ -109,7 +107,6 @@ struct CommitDraft::State {
     }
     operations.push_back(std::move(operation));
   }
-  void store_staged();
   std::optional<CommitResult> attempt(const RepoLock& held);
 };
 
@@ -135,10 +132,9 @@ void CommitDraft::put(std::string_view path, std::string_view content) {
       throw Error(ErrorKind::kInvalid, "Invalid metadata in README.md: " + join(errors, "; "));
     }
   }
-  if (!state_->staging) state_->staging.emplace(state_->dir, std::nullopt);
-  std::string name = std::to_string(state_->staged_count++);
-  state_->staging->put_blob(git::RepoPath::require(name), as_bytes(content));
-  state_->add({.kind = Operation::Kind::kPut, .path = checked, .staged = name});
+  if (!state_->builder) state_->builder.emplace(state_->dir, std::nullopt);
+  git::Oid blob = state_->builder->stage_blob(as_bytes(content));
+  state_->add({.kind = Operation::Kind::kPut, .path = checked, .staged = blob});
 }
 
 void CommitDraft::put_large(std::string_view path, std::string_view sha256,
@@ -180,23 +176,12 @@ void CommitDraft::copy(std::string_view from_path, std::string_view to_path) {
 }
 
 CommitResult CommitDraft::commit() {
-  state_->store_staged();
   RepoLock held = state_->commits.receive_.lock(state_->repo);
   for (int i = 0; i < kAttemptsMax; ++i) {
     if (auto result = state_->attempt(held)) return *result;
     if (!state_->header.parent_commit.empty()) break;
   }
   throw Error(ErrorKind::kPreconditionFailed, std::string(kUpdated));
-}
-
-void CommitDraft::State::store_staged() {
-  if (!staging || staged_commit) return;
-  git::Signature author = signature_of(actor, commits.context_.clock->now_ms());
-  auto built =
-      staging->build({.author = author, .committer = author, .message = "staged\n", .parents = {}});
-  // Not reachable by any ref: until the commit itself names them these are what `git gc` removes.
-  staging->quarantine().migrate();
-  staged_commit = built.commit;
 }
 
 /// Nothing: the head moved in the middle of it.
@@ -207,14 +192,18 @@ std::optional<CommitResult> CommitDraft::State::attempt(const RepoLock& held) {
   if (!header.parent_commit.empty() && !head->hex().starts_with(to_lower(header.parent_commit))) {
     throw Error(ErrorKind::kPreconditionFailed, std::string(kUpdated));
   }
-  git::CommitBuilder builder(dir, head);
-  play(builder, operations, head, staged_commit);
+  if (builder) {
+    builder->restart(head);
+  } else {
+    builder.emplace(dir, head);
+  }
+  play(*builder, operations, head);
   git::Signature author = signature_of(actor, commits.context_.clock->now_ms());
-  git::Built built = builder.build({.author = author,
-                                    .committer = author,
-                                    .message = message_of(header),
-                                    .parents = {*head},
-                                    .allow_empty = create_pr});
+  git::Built built = builder->build({.author = author,
+                                     .committer = author,
+                                     .message = message_of(header),
+                                     .parents = {*head},
+                                     .allow_empty = create_pr});
   // A client that repeats a commit whose answer it did not get must not fail (hub-api 4.4).
   if (!built.commit) return CommitResult{head->hex(), std::nullopt};
 
@@ -234,7 +223,7 @@ std::optional<CommitResult> CommitDraft::State::attempt(const RepoLock& held) {
   }
   try {
     auto num =
-        commits.receive_.apply(held, actor, repo, git, &builder.quarantine(), std::move(change));
+        commits.receive_.apply(held, actor, repo, git, &builder->quarantine(), std::move(change));
     return CommitResult{built.commit->hex(), num};
   } catch (const Error& error) {
     if (error.code() == "RefMoved") return std::nullopt;
