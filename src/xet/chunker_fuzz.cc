@@ -9,7 +9,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
   // Repeated, so that short inputs reach beyond the minimum.
   Bytes whole;
-  while (whole.size() < 300000) whole.insert(whole.end(), data + 1, data + size);
+  while (whole.size() < 150000) whole.insert(whole.end(), data + 1, data + size);
   auto lengths = xet::chunk_lengths(whole);
   if (std::accumulate(lengths.begin(), lengths.end(), size_t{0}) != whole.size()) abort();
   size_t piece_bytes = size_t{data[0]} * 37 + 1;

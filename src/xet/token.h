@@ -19,8 +19,8 @@ namespace hearth::xet {
 inline constexpr int64_t kTokenLifetimeS = 15 * 60;
 /// Accepted for this long afterwards, because a 401 from the CAS is fatal to a transfer.
 inline constexpr int64_t kTokenGraceS = 5 * 60;
-/// Long enough for a slow piece of 256 MB.
-inline constexpr int64_t kDataUrlLifetimeS = 2 * 3600;
+/// Long enough for a slow piece of 256 MB; a client whose URL has run out asks for a new plan.
+inline constexpr int64_t kDataUrlLifetimeS = 3600;
 
 enum class Scope { kRead, kWrite };  // Write includes read.
 

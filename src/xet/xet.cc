@@ -314,10 +314,13 @@ Reconstruction XetStore::plan(const Recipe& recipe, std::optional<FileRange> ran
 
 bool XetStore::may_reference(const MerkleHash& xorb, const Caller& caller,
                              const MayReadRepo& may_read) const {
+  // Without a predicate it is the hub itself that asks, for this repository. With one, even this
+  // repository may be closed to the caller: behind a gate, for one who may open pull requests.
+  bool reads_own = !may_read || may_read(caller.repo_id);
   bool own = database_.read([&](db::Tx& tx) {
     return (!caller.user_id.empty() &&
             rows::uploaded_since(tx, caller.user_id, xorb, clock_.now_ms() - kUploadRightMs)) ||
-           rows::repo_uses(tx, caller.repo_id, xorb);
+           (reads_own && rows::repo_uses(tx, caller.repo_id, xorb));
   });
   if (own) return find_table(xorb) != nullptr;
   std::string after;

@@ -1,6 +1,8 @@
 #include "xet/xet.h"
 
+#include <atomic>
 #include <cstring>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -440,7 +442,7 @@ TEST_P(Xet, TheTablesAreMadeAgainFromTheFiles) {
   EXPECT_EQ(content_of(*again.open_large("repo-a", Fixture::sha256_name("v2"))),
             vector_input("v2"));
   MerkleHash first = hash_of(expected().at("dedup_response").as_object().at("query_chunk"));
-  EXPECT_TRUE(again.dedup_answer(first, kAlice, nobody_reads));
+  EXPECT_TRUE(again.dedup_answer(first, kAlice, [](const std::string&) { return true; }));
   EXPECT_TRUE(again.verify_xorbs().problems.empty());
 }
 
@@ -512,6 +514,58 @@ TEST_P(Xet, AWholeFileDroppedForOneRepositoryIsFoundInChunksByAnother) {
   at_.store.link_whole("repo-b", {.sha256 = sha256, .size_bytes = data.size()});
   at_.blobs.remove(sha256);  // The collector looked just before the row of repo-b appeared.
   EXPECT_EQ(content_of(*at_.store.open_large("repo-b", sha256)), data);
+}
+
+TEST_P(Xet, ARepositoryThatTheCallerMayNotReadGivesNoRights) {
+  at_.upload_vector("v1", kAlice);
+  MerkleHash xorb = Fixture::xorb_name("v1");
+  Caller proposer{.user_id = "bob", .repo_id = "repo-a"};
+  EXPECT_FALSE(at_.store.may_reference(xorb, proposer, nobody_reads));
+  EXPECT_TRUE(at_.store.may_reference(xorb, proposer, [](const std::string&) { return true; }));
+  EXPECT_TRUE(at_.store.may_reference(xorb, proposer, {}));
+}
+
+TEST_P(Xet, ManyAtOnceStoreAndReadTheSame) {
+  std::vector<std::thread> threads;
+  std::atomic<int> done = 0;
+  for (int i = 0; i < 6; ++i) {
+    threads.emplace_back([&, i] {
+      Caller caller{.user_id = "user" + std::to_string(i), .repo_id = "repo" + std::to_string(i)};
+      try {
+        for (const char* name : {"v1", "v3"}) at_.upload_vector(name, caller);
+        auto source = at_.store.open_large(caller.repo_id, Fixture::sha256_name("v1"));
+        if (content_of(*source) == vector_input("v1")) ++done;
+      } catch (const Error& error) {
+        ADD_FAILURE() << error.what();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(done, 6);
+  EXPECT_TRUE(at_.store.verify_xorbs().problems.empty());
+  EXPECT_TRUE(at_.store.verify_files().problems.empty());
+}
+
+TEST_P(Xet, OneSourceIsReadByManyAtOnce) {
+  at_.upload_vector("v1", kAlice);
+  at_.upload_vector("v2", kAlice);
+  auto source = at_.store.open_large("repo-a", Fixture::sha256_name("v2"));
+  Bytes whole = vector_input("v2");
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong = 0;
+  for (size_t i = 0; i < 6; ++i) {
+    threads.emplace_back([&, i] {
+      for (size_t at = i * 1000; at + 5000 < whole.size(); at += 37000) {
+        Bytes out(5000);
+        source->read(at, out);
+        if (!std::equal(out.begin(), out.end(), whole.begin() + static_cast<ptrdiff_t>(at))) {
+          ++wrong;
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 TEST_P(Xet, RepositoriesAreCopiedAndForgotten) {
