@@ -154,13 +154,10 @@ void remove_empty_parents(const fs::path& repo_dir, std::string name) {
   }
 }
 
-/// Takes a ref out of packed-refs, durably.
-void remove_packed(const fs::path& repo_dir, const std::string& full_name,
-                   SteadyClock::time_point deadline) {
-  fs::path path = repo_dir / "packed-refs";
+/// Takes a ref out of packed-refs, durably. The caller holds the lock of that file.
+void remove_packed(const fs::path& path, const std::string& full_name) {
   struct stat info;
   if (::stat(path.c_str(), &info) != 0) return;
-  GitLock lock(repo_dir, path, deadline);
   std::string text = read_file(path, uint64_t{1} << 30);
   std::string kept;
   bool found = false;
@@ -254,8 +251,11 @@ RefUpdateResult GitRepo::update_ref_cas(const RefUpdate& update) {
       file.write(update.new_target->hex() + "\n");
       file.commit();
     } else {
-      // The packed value first: a crash in between leaves the loose one, which is the newer.
-      remove_packed(state_->dir, name, deadline);
+      // The packed value first: a crash in between leaves the loose one, which is the newer. And
+      // under one lock with it, or `git pack-refs` could read the loose one and bring it back.
+      fs::path packed = state_->dir / "packed-refs";
+      GitLock packed_lock(state_->dir, packed, deadline);
+      remove_packed(packed, name);
       remove_durably(path);
     }
   }

@@ -253,6 +253,7 @@ void GitRepo::maintain() {
   // git's own thresholds: gc.auto 6700 loose objects (seen in one of 256 folders), 50 packs.
   constexpr size_t kLooseInOneFolder = 27;
   constexpr size_t kPacks = 50;
+  constexpr size_t kLooseRefs = 500;  // each is a file that a listing opens
   auto count = [](const fs::path& folder, std::string_view suffix) {
     size_t found = 0;
     std::error_code error;
@@ -261,17 +262,26 @@ void GitRepo::maintain() {
     }
     return found;
   };
-  remove_stale_quarantines(state_->dir);
-  bool many_packs = count(state_->dir / "objects/pack", ".pack") > kPacks;
-  if (!many_packs && count(state_->dir / "objects/17", "") <= kLooseInOneFolder) return;
-  // --keep-unreachable: objects that were moved in a moment ago have no ref yet.
-  std::vector<std::string> arguments = {"repack", "-d", "-l", "-q"};
-  if (many_packs) arguments.insert(arguments.end(), {"-a", "--keep-unreachable"});
-  ChildResult result = internal::run_git({.arguments = arguments, .repo_dir = state_->dir}, {},
-                                         std::chrono::hours(1));
-  if (result.status != 0) {
+  auto run = [&](std::vector<std::string> arguments) {
+    ChildResult result = internal::run_git(
+        {.arguments = std::move(arguments), .repo_dir = state_->dir}, {}, std::chrono::hours(1));
+    if (result.status == 0) return;
     throw Error(ErrorKind::kInternal, "The repository could not be packed.",
                 {.detail = internal::error_line(result.err)});
+  };
+  remove_stale_quarantines(state_->dir);
+  size_t loose_refs = 0;
+  std::error_code error;
+  for (const auto& entry : fs::recursive_directory_iterator(state_->dir / "refs", error)) {
+    if (entry.is_regular_file(error)) ++loose_refs;
+  }
+  if (loose_refs > kLooseRefs) run({"pack-refs", "--all", "--prune"});
+  bool many_packs = count(state_->dir / "objects/pack", ".pack") > kPacks;
+  if (many_packs) {
+    // --keep-unreachable: objects that were moved in a moment ago have no ref yet.
+    run({"repack", "-d", "-l", "-q", "-a", "--keep-unreachable"});
+  } else if (count(state_->dir / "objects/17", "") > kLooseInOneFolder) {
+    run({"repack", "-d", "-l", "-q"});
   }
 }
 

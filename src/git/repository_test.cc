@@ -1,6 +1,8 @@
 #include "git/repository.h"
 
+#include <atomic>
 #include <functional>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -272,6 +274,43 @@ TEST(Care, ManyLooseObjectsArePacked) {
   EXPECT_FALSE(fs::is_empty(repo.dir() / "objects/pack"));
   EXPECT_EQ(repo.open().log(head).size(), 1u);
   EXPECT_TRUE(repo.open().has_object(loose));  // it may be part of a write that has no ref yet
+}
+
+TEST(Care, ManyRefsArePacked) {
+  TestRepo repo;
+  Oid head = repo.commit("main", {{"n", "1"}});
+  for (int i = 1; i <= 501; ++i) {
+    fs::path path = repo.dir() / "refs/pr" / std::to_string(i);
+    make_dirs(path.parent_path());
+    write_durably(path, head.hex() + "\n");
+  }
+  repo.open().maintain();
+  EXPECT_FALSE(fs::exists(repo.dir() / "refs/pr/7"));
+  GitRepo open = repo.open();
+  EXPECT_EQ(open.refs().pull_requests.size(), 501u);
+  open.delete_ref("refs/pr/7");
+  EXPECT_EQ(open.refs().pull_requests.size(), 500u);
+}
+
+TEST(Care, DeletionAndPackingOfRefsMeetSafely) {
+  // `git pack-refs` in a loop beside creations and deletions: what was deleted stays deleted.
+  TestRepo repo;
+  Oid head = repo.commit("main", {{"n", "1"}});
+  std::atomic<bool> done = false;
+  std::thread packer([&] {
+    while (!done) plain_git(repo.dir(), {"pack-refs", "--all", "--prune"});
+  });
+  for (int i = 0; i < 60; ++i) {
+    GitRepo open = repo.open();
+    std::string ref = "refs/heads/dir/x" + std::to_string(i % 3);
+    open.create_ref(ref, head);
+    EXPECT_EQ(open.read_ref(ref), head);
+    open.delete_ref(ref);
+    EXPECT_EQ(open.read_ref(ref), std::nullopt);
+  }
+  done = true;
+  packer.join();
+  EXPECT_EQ(git_output(repo.dir(), {"for-each-ref", "--format=%(refname)"}), "refs/heads/main");
 }
 
 }  // namespace
