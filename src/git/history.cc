@@ -99,7 +99,8 @@ Oid GitRepo::tree_of(const Oid& commit) const {
 
 std::vector<CommitInfo> GitRepo::log(const Oid& start, const LogOptions& options) const {
   Handle<git_revwalk> walk = start_walk(state_->raw(), start, options.hide);
-  git_revwalk_sorting(walk.get(), GIT_SORT_TOPOLOGICAL | GIT_SORT_TIME);
+  // Not topological: that order needs the whole history before the first commit.
+  git_revwalk_sorting(walk.get(), GIT_SORT_TIME);
   if (options.first_parent_only) {
     check(git_revwalk_simplify_first_parent(walk.get()), "walk history");
   }

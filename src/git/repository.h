@@ -234,7 +234,7 @@ class GitRepo {
   CommitInfo commit_info(const Oid& commit) const;
   /// The tree of a commit.
   Oid tree_of(const Oid& commit) const;
-  /// Newest first, parents after their children.
+  /// Newest first. Cost: the commits up to skip + limit (all of the history with `hide`).
   std::vector<CommitInfo> log(const Oid& start, const LogOptions& options = {}) const;
   /// How many commits `start` reaches that none of `hide` does.
   size_t count_commits(const Oid& start, const std::vector<Oid>& hide = {}) const;

@@ -205,9 +205,8 @@ bool UploadPack::next(std::string& block) {
   if (status == 0) return false;
   std::string reason = internal::error_line(state_->drain_errors());
   log_warning("git upload-pack ended with status {}: {}", status, reason);
-  if (!state_->has_output) {
-    throw Error(ErrorKind::kInternal, "git could not serve the request.", {.detail = reason});
-  }
+  // The status has been sent; this packet is what git shows as "remote error".
+  if (!state_->has_output) internal::append_packet(block, "ERR git could not serve the request");
   return false;
 }
 

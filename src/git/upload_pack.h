@@ -31,8 +31,9 @@ class UploadPack {
 
   /// Readable when there is output; stays the same and open.
   int output_fd() const;
-  /// Puts the next bytes into `block` (empty: nothing yet); false at the end, after which the
-  /// child is gone. Does not block. Throws kInternal when git failed before it wrote anything.
+  /// Puts the next bytes into `block` (empty: nothing yet); false at the end (`block` may still
+  /// hold some), after which the child is gone. Does not block. Of a git that failed before it
+  /// wrote anything the client is told by an ERR packet.
   bool next(std::string& block);
 
  private:
