@@ -99,8 +99,9 @@ Oid GitRepo::tree_of(const Oid& commit) const {
 
 std::vector<CommitInfo> GitRepo::log(const Oid& start, const LogOptions& options) const {
   Handle<git_revwalk> walk = start_walk(state_->raw(), start, options.hide);
-  // Not topological: that order needs the whole history before the first commit.
-  git_revwalk_sorting(walk.get(), GIT_SORT_TIME);
+  // No sorting is git's own order, newest first; any other reads the whole history before the first
+  // commit comes out.
+  git_revwalk_sorting(walk.get(), GIT_SORT_NONE);
   if (options.first_parent_only) {
     check(git_revwalk_simplify_first_parent(walk.get()), "walk history");
   }

@@ -142,6 +142,34 @@ TEST(History, LogCountsAndPages) {
   EXPECT_EQ(kind_of([&] { open.commit_info(open.tree_of(commits[0])); }), ErrorKind::kNotFound);
 }
 
+TEST(History, LogIsInTheOrderOfPlainGit) {
+  TestRepo repo;
+  git_output(repo.folder(), {"init", "-q", "work"});
+  fs::path work = repo.folder() / "work";
+  // Merges of branches whose clocks run differently.
+  std::string stream;
+  auto commit = [&](std::string_view branch, int time, std::string_view merge = "") {
+    stream += "commit refs/heads/" + std::string(branch) + "\ncommitter A <a@x> " +
+              std::to_string(1'700'000'000 + time) + " +0000\ndata 1\nx\n" + std::string(merge) +
+              "\n";
+  };
+  commit("main", 1);
+  commit("main", 5);
+  stream += "reset refs/heads/side\nfrom refs/heads/main\n\n";
+  commit("side", 3);
+  commit("side", 9);
+  commit("main", 7);
+  commit("main", 8, "merge refs/heads/side\n");
+  commit("main", 8);
+  git_output(work, {"fast-import", "--quiet"}, stream);
+  git_output(work, {"push", "-q", repo.dir().string(), "main"});
+  std::string ours;
+  Oid head = *repo.open().read_ref("refs/heads/main");
+  for (const CommitInfo& info : repo.open().log(head)) ours += info.oid.hex() + "\n";
+  EXPECT_EQ(ours, git_output(repo.dir(), {"rev-list", "main"}) + "\n");
+  EXPECT_EQ(repo.open().log(head).size(), 7u);
+}
+
 TEST(History, MessagesAreTakenApart) {
   TestRepo repo;
   Oid commit =
