@@ -94,14 +94,16 @@ void Commits::delete_branch(const Caller& caller, const Repo& repo, std::string_
 
 void Commits::create_tag(const Caller& caller, const Repo& repo, std::string_view name,
                          std::string_view revision, std::string_view message) {
+  require_plain_text(message, "The message");
+  RepoLock held = receive_.lock(repo);
+  git::GitRepo git = repositories_.open_git(repo);
+  // The revision first: clients expect to be told of it (huggingface_hub 2.4.0 test_hf_api.py,
+  // test_create_tag_on_missing_revision).
+  git::Oid target = git.require_revision(revision).commit;
   if (auto why = git::why_bad_tag_name(name)) {
     throw Error(ErrorKind::kInvalid, "Invalid reference for a tag: " + *why);
   }
-  require_plain_text(message, "The message");
   std::string ref = std::string(git::kTagPrefix) + std::string(name);
-  RepoLock held = receive_.lock(repo);
-  git::GitRepo git = repositories_.open_git(repo);
-  git::Oid target = git.require_revision(revision).commit;
   Change change;
   change.kind = ChangeKind::kTag;
   change.ref.ref = ref;

@@ -190,6 +190,8 @@ TEST(Commits, BranchesAndTagsKeepTheirRules) {
               ErrorKind::kInvalid);
     EXPECT_EQ(error_of([&] { commits.create_tag(alice, repo, "v2", "nope", ""); }).code(),
               "RevisionNotFound");
+    EXPECT_EQ(error_of([&] { commits.create_tag(alice, repo, "a b", "nope", ""); }).code(),
+              "RevisionNotFound");
     auto refs = hub.parts.contents.refs(repo);
     EXPECT_EQ(refs.branches.size(), 3u);
     EXPECT_EQ(refs.branches[0].name, "main");
