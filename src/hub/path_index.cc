@@ -1,6 +1,7 @@
 #include "hub/path_index.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "base/text.h"
@@ -25,68 +26,70 @@ void each_parent(std::string_view path, Fn&& fn) {
   }
 }
 
-/// The files that a commit changed against all of its parents; what a merge only took over from one
-/// side was changed by a commit of that side.
-std::vector<std::string> changed_files(git::GitRepo& git, const git::CommitInfo& commit) {
-  if (commit.parents.empty()) {
-    std::vector<std::string> paths;
-    for (auto& change : git.diff_paths(git::Oid{}, commit.tree))
-      paths.push_back(std::move(change.path));
-    return paths;
+/// Of `wanted`, what differs between two trees, goes to `changed` and leaves `wanted`.
+void take_changed(git::GitRepo& git, const git::Oid& old_tree, const git::Oid& new_tree,
+                  Needed& wanted, Needed& changed) {
+  auto take = [&](std::string_view path) {
+    if (auto node = wanted.extract(std::string(path))) changed.insert(std::move(node));
+  };
+  for (const git::PathChange& change : git.diff_paths(old_tree, new_tree)) {
+    if (wanted.empty()) return;
+    take(change.path);
+    each_parent(change.path, take);
   }
-  std::vector<std::string> common;
-  bool first = true;
-  for (const git::Oid& parent : commit.parents) {
-    std::vector<std::string> paths;
-    for (auto& change : git.diff_paths(git.tree_of(parent), commit.tree))
-      paths.push_back(std::move(change.path));
-    std::sort(paths.begin(), paths.end());
-    if (first) {
-      common = std::move(paths);
-      first = false;
-      continue;
-    }
-    std::vector<std::string> both;
-    std::set_intersection(common.begin(), common.end(), paths.begin(), paths.end(),
-                          std::back_inserter(both));
-    common = std::move(both);
-  }
-  return common;
 }
 
-/// Walks from `start` back and notes for each needed path the newest commit that changed it. Found
-/// paths leave `needed`.
 struct Walk {
   std::vector<git::Oid> hide = {};
   size_t commits_max = SIZE_MAX;
 };
+
+/// Walks from `start` back and notes for each needed path the commit that `git log -1 -- path`
+/// names: at a merge a path follows the first parent that has it as it is, and is the merge's own
+/// only when all parents differ. What was found leaves `needed`; the rest was changed by what is
+/// hidden, or further back than the walk went.
 void walk(git::GitRepo& git, const git::Oid& start, const Walk& options, Needed& needed,
-          std::map<std::string, LastCommit, std::less<>>& found) {
+          LastCommits& found) {
+  std::unordered_map<git::Oid, Needed> waiting;
+  size_t waiting_count = needed.size();
+  waiting[start] = std::move(needed);
+  needed.clear();
   size_t seen_count = 0;
-  while (!needed.empty() && seen_count < options.commits_max) {
+  bool more = true;
+  while (more && waiting_count > 0 && seen_count < options.commits_max) {
     git::LogOptions page;
     page.skip = seen_count;
     page.limit = std::min(kLogBatch, options.commits_max - seen_count);
     page.hide = options.hide;
     auto commits = git.log(start, page);
     for (const git::CommitInfo& commit : commits) {
+      auto node = waiting.extract(commit.oid);
+      if (!node) continue;
+      Needed& paths = node.mapped();
+      for (size_t i = 0; i < commit.parents.size() && !paths.empty(); ++i) {
+        Needed changed;
+        take_changed(git, git.tree_of(commit.parents[i]), commit.tree, paths, changed);
+        // What is left is the same in this parent.
+        if (!paths.empty()) {
+          Needed& others = waiting[commit.parents[i]];
+          if (others.empty()) {
+            others = std::move(paths);
+          } else {
+            others.merge(paths);
+          }
+        }
+        paths = std::move(changed);
+      }
+      waiting_count -= paths.size();
       LastCommit last{commit.oid.hex(), std::string(cut_utf8(commit.title, kTitleBytesMax)),
                       commit.committer.time_ms};
-      auto note = [&](std::string_view path) {
-        auto at = needed.find(std::string(path));
-        if (at == needed.end()) return;
-        found.emplace(*at, last);
-        needed.erase(at);
-      };
-      for (const std::string& path : changed_files(git, commit)) {
-        note(path);
-        each_parent(path, note);
-      }
-      if (needed.empty()) return;
+      for (const std::string& path : paths) found.insert_or_assign(path, last);
+      if (waiting_count == 0) return;
     }
     seen_count += commits.size();
-    if (commits.size() < page.limit) return;
+    more = commits.size() == page.limit;
   }
+  for (auto& [oid, paths] : waiting) needed.merge(paths);
 }
 
 /// Every path of a commit, folders with a trailing '/'.
@@ -117,14 +120,13 @@ git::Oid oid_of(const std::string& hex) {
 
 PathIndex::PathIndex(HubContext context) : context_(std::move(context)) {}
 
-std::map<std::string, LastCommit, std::less<>> PathIndex::last_commits(
-    const Repo& repo, git::GitRepo& git, const std::string& commit_oid,
-    const std::vector<std::string>& paths) {
+LastCommits PathIndex::last_commits(const Repo& repo, git::GitRepo& git,
+                                    const std::string& commit_oid,
+                                    const std::vector<std::string>& paths) {
   bool indexed = false;
   auto found = context_.database->read([&](db::Tx& tx) {
     indexed = indexed_commit(tx, repo.id) == commit_oid;
-    return indexed ? path_rows(tx, repo.id, paths)
-                   : std::map<std::string, LastCommit, std::less<>>{};
+    return indexed ? path_rows(tx, repo.id, paths) : LastCommits{};
   });
   if (indexed) return found;
   Needed needed(paths.begin(), paths.end());
@@ -174,9 +176,11 @@ PathIndex::Delta PathIndex::work_out(git::GitRepo& git, const std::string& from_
   for (const auto& [folder, there] : folder_exists) {
     if (!there) delta.removed.push_back(folder);
   }
-  // What changed and was changed back, is not needed: its commit stays the older one, which is as
-  // true. Every needed path was changed by some commit that `from` does not reach.
+  // What changed and was changed back is not needed: its commit stays the older one, which is as
+  // true.
   walk(git, to, {.hide = {from}}, needed, delta.changed);
+  // A merge can bring back what a path was before `from`.
+  if (!needed.empty()) walk(git, to, {}, needed, delta.changed);
   return delta;
 }
 
