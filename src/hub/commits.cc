@@ -254,6 +254,9 @@ CommitDraft Commits::begin(const Caller& caller, const Repo& repo, const Target&
   }
   context_.access->require(&caller.identity, repo,
                            target.create_pr ? RepoAction::kDiscuss : RepoAction::kSee);
+  if (target.create_pr && repo.discussions_disabled) {
+    throw Error(ErrorKind::kForbidden, "Pull requests are disabled for this repository.");
+  }
   Revision base = contents_.resolve(repo, target.revision);
   bool is_branch = base.ref.starts_with(git::kBranchPrefix);
   auto pull_request = pull_request_of_ref(base.ref);

@@ -160,6 +160,8 @@ TEST(Community, DisabledDiscussionsOpenNothing) {
         hub.parts.repositories.update(Actor::command_line(), repo, {.discussions_disabled = true});
     EXPECT_EQ(error_of([&] { hub.parts.community.create(hub.by(hub.bob), repo, {"T"}); }).kind(),
               ErrorKind::kForbidden);
+    EXPECT_EQ(error_of([&] { open_by_commit(hub, hub.bob, repo, "a.txt", "a"); }).kind(),
+              ErrorKind::kForbidden);
   });
 }
 

@@ -298,7 +298,6 @@ void Repositories::register_tasks(TaskRunner& runner) {
 
 void Repositories::after_change(const Repo& repo) {
   git::GitRepo git = open_git(repo);
-  git::remove_stale_quarantines(git_dir(repo));
   git.maintain();
   uint64_t git_bytes = folder_bytes(git_dir(repo));
   context_.database->write([&](db::Tx& tx) { set_git_bytes(tx, repo.id, git_bytes); });
