@@ -232,7 +232,6 @@ TEST(Receive, CatchUpCompletesWhatMovedAndDropsTheRest) {
     git::GitRepo git = git::GitRepo::open(dir);
     git.update_ref_cas({"refs/heads/main", head, built.commit});
     git.create_ref("refs/pr/1", *built.commit);
-    EXPECT_NE(hub.problems(), "");
 
     hub.parts.repositories.catch_up();
     EXPECT_TRUE(hub.parts.receive.pending_repos().empty());

@@ -9,6 +9,7 @@
 #include "git/git.h"
 #include "hub/git_dir.h"
 #include "hub/path_index.h"
+#include "hub/receive.h"
 #include "hub/receive_store.h"
 #include "hub/repositories.h"
 #include "hub/repository_store.h"
@@ -106,28 +107,40 @@ void Repositories::verify_one(const Repo& repo, const std::string& name,
     }
   }
 
-  auto main = git.ref_commit("refs/heads/main");
-  std::string main_oid = main ? main->hex() : std::string();
-  std::string indexed;
-  std::optional<Repo> now;
-  std::vector<RefUpdateRow> pending;
-  context_.database->read([&](db::Tx& tx) {
-    now = find_repo_row(tx, repo.id);
-    indexed = PathIndex::indexed_commit(tx, repo.id);
-    pending = pending_rows(tx, repo.id);
-  });
-  if (!now) return;  // Removed meanwhile.
-  if (!main) problems.push_back(name + ": it has no branch main");
-  if (now->head_oid != main_oid) {
-    problems.push_back(name + ": its index stands at commit '" + now->head_oid + "', main at '" +
-                       main_oid + "'");
-  } else if (indexed != main_oid) {
-    problems.push_back(name + ": its path index stands at commit '" + indexed + "', main at '" +
-                       main_oid + "'");
-  }
-  for (const RefUpdateRow& row : pending) {
-    problems.push_back(name + ": a move of " + row.ref + " by " + row.actor.name +
-                       " was cut short; the next start completes it");
+  verify_index(repo, git, name, problems);
+}
+
+void Repositories::verify_index(const Repo& repo, const git::GitRepo& git, const std::string& name,
+                                std::vector<std::string>& problems) {
+  constexpr int kReadingsMax = 100;
+  auto main_of = [&] {
+    auto main = git.ref_commit("refs/heads/main");
+    return main ? main->hex() : std::string();
+  };
+  for (int i = 0; i < kReadingsMax; ++i) {
+    std::string main_oid = main_of();
+    std::string indexed;
+    std::optional<Repo> now;
+    bool pending = false;
+    context_.database->read([&](db::Tx& tx) {
+      now = find_repo_row(tx, repo.id);
+      indexed = PathIndex::indexed_commit(tx, repo.id);
+      pending = !pending_rows(tx, repo.id).empty();
+    });
+    if (!now) return;  // Removed meanwhile.
+    // A change that is under way, or that a crash cut short: what it left is completed, as at a
+    // start, and no damage.
+    if (pending) receive_.catch_up(repo);
+    if (pending || main_oid != main_of()) continue;
+    if (main_oid.empty()) problems.push_back(name + ": it has no branch main");
+    if (now->head_oid != main_oid) {
+      problems.push_back(name + ": its index stands at commit '" + now->head_oid + "', main at '" +
+                         main_oid + "'");
+    } else if (indexed != main_oid) {
+      problems.push_back(name + ": its path index stands at commit '" + indexed + "', main at '" +
+                         main_oid + "'");
+    }
+    return;
   }
 }
 

@@ -118,7 +118,8 @@ class Repositories {
   void catch_up();
 
   /// Compares each repository with itself: git fsck, every pointer's object present and readable in
-  /// size, the index row against main, folders without a row. Nothing is changed.
+  /// size, the index row against main, folders without a row. What a crash cut short is completed
+  /// first; nothing else is changed.
   RepoProblems verify();
 
   /// "repo.remove_folder", "repo.write_config" and "repo.content".
@@ -128,6 +129,8 @@ class Repositories {
   /// What a change of content leaves to do: packing, measuring, headers of weight files.
   void after_change(const Repo& repo);
   void verify_one(const Repo& repo, const std::string& name, std::vector<std::string>& problems);
+  void verify_index(const Repo& repo, const git::GitRepo& git, const std::string& name,
+                    std::vector<std::string>& problems);
 
   HubContext context_;
   Receive& receive_;

@@ -138,6 +138,13 @@ TEST(Repositories, VerifyTellsOfDamage) {
     ASSERT_EQ(problems.size(), 1u);
     EXPECT_NE(problems[0].find(sha256), std::string::npos);
 
+    auto git = hub.parts.repositories.open_git(repo);
+    auto head = git.ref_commit("refs/heads/main");
+    auto before = git.commit_info(*head).parents.at(0);
+    git.update_ref_cas({"refs/heads/main", head, before});
+    EXPECT_NE(hub.problems().find("its index stands at commit"), std::string::npos);
+    git.update_ref_cas({"refs/heads/main", before, head});
+
     fs::path orphan =
         hub.parts.repositories.git_dir(repo).parent_path() / "000000000000000000000000.git";
     fs::create_directories(orphan);
