@@ -1,0 +1,122 @@
+"""The rules that keep the building standing: who may include whom, whose headers stand where, and
+where SQL may be written."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).resolve().parent.parent.parent / "src"
+
+# What each module may include besides itself. A module that is not named here may not exist.
+BELOW = {
+    "base": set(),
+    "db": {"base"},
+    "http": {"base"},
+    "blob": {"base"},
+    "git": {"base"},
+    "cards": {"base"},
+    "models": {"base"},
+    "xet": {"base", "db", "blob"},
+    "hub": {"base", "db", "git", "blob", "xet", "cards", "models"},
+    "api": {"base", "db", "http", "git", "blob", "xet", "cards", "models", "hub"},
+    "app": {"base", "db", "http", "git", "blob", "xet", "cards", "models", "hub", "api"},
+}
+
+# Headers of libraries, and the one module whose sources may name them.
+OWNERS = {
+    r"boost/(asio|beast)": "http",
+    r"boost/json": "base",
+    r"sqlite3\.h": "db",
+    r"libpq-fe\.h": "db",
+    r"git2(/|\.h)": "git",
+    r"yaml\.h": "cards",
+    r"argon2\.h": "hub",
+    r"blake3\.h": "xet",
+    r"lz4": "xet",
+    r"CLI/": "app",
+    r"spdlog/": "base",
+    r"zlib\.h": "http",
+}
+# Doors: public headers through which a library is meant to be seen.
+DOORS = {"base/json.h"}
+
+STATEMENT = re.compile(
+    r'"\s*(SELECT\s+[\w*(]|INSERT\s+INTO\s|UPDATE\s+\w+\s+SET\s|DELETE\s+FROM\s|CREATE\s+(TABLE|INDEX|VIRTUAL)|ALTER\s+TABLE)')
+
+FILES = sorted(path for path in SRC.rglob("*") if path.suffix in (".h", ".cc"))
+
+
+def includes_of(path: Path) -> list[str]:
+    return re.findall(r'^#include [<"]([^">]+)[">]', path.read_text(), re.MULTILINE)
+
+
+def module_of(path: Path) -> str:
+    return path.relative_to(SRC).parts[0]
+
+
+def test_every_module_has_its_place():
+    assert {module_of(path) for path in FILES} <= set(BELOW)
+
+
+@pytest.mark.parametrize("module", sorted(BELOW))
+def test_a_module_includes_only_what_stands_below_it(module):
+    wrong = []
+    for path in FILES:
+        if module_of(path) != module:
+            continue
+        for name in includes_of(path):
+            other = name.split("/")[0]
+            is_test = path.stem.endswith("_test")
+            if other in BELOW and other != module and other not in BELOW[module]:
+                if not (is_test and (other, module) in {("db", "hub")}):
+                    wrong.append(f"{path.relative_to(SRC)} includes {name}")
+    assert not wrong
+
+
+def test_a_librarys_headers_stand_in_its_own_module_only():
+    wrong = []
+    for path in FILES:
+        relative = str(path.relative_to(SRC))
+        for name in includes_of(path):
+            for pattern, owner in OWNERS.items():
+                if re.match(pattern, name) and module_of(path) != owner:
+                    wrong.append(f"{relative} includes {name}")
+    assert not wrong
+
+
+def test_headers_of_http_show_nothing_of_asio():
+    public = SRC / "http" / "http.h"
+    seen, left = set(), [public]
+    while left:
+        path = left.pop()
+        for name in includes_of(path):
+            assert not name.startswith("boost/asio") and not name.startswith("boost/beast"), path
+            found = SRC / name
+            if found.exists() and found not in seen:
+                seen.add(found)
+                left.append(found)
+
+
+def test_sql_stands_in_stores_only():
+    wrong = []
+    for path in FILES:
+        allowed = path.stem.endswith(("_store", "_test")) or module_of(path) == "db"
+        if not allowed and STATEMENT.search(path.read_text()):
+            wrong.append(str(path.relative_to(SRC)))
+    assert not wrong
+
+
+def test_gcc_extensions_and_forbidden_words_are_absent():
+    wrong = []
+    for path in FILES:
+        text = path.read_text()
+        for word in ("using namespace ", "std::regex", "TODO", "FIXME"):
+            if word in text:
+                wrong.append(f"{path.relative_to(SRC)} holds '{word}'")
+    assert not wrong
+
+
+def test_every_parser_of_foreign_bytes_has_a_fuzzer():
+    fuzzers = {path.stem for path in SRC.rglob("*_fuzz.cc")}
+    assert len(fuzzers) >= 8, fuzzers
