@@ -22,9 +22,10 @@ http::Response not_implemented(Call& call) {
 }
 
 /// The list's spelling of a path in ours: the last placeholder takes the rest of the path when it
-/// is one, and each name is a placeholder of one segment.
+/// is one, and each name is a placeholder of one segment. `{repo}` would be a repository in ours,
+/// namespace and all, and one to be looked up first: nothing here depends on its being there.
 std::string pattern_of(std::string_view path) {
-  std::string pattern(path);
+  std::string pattern = replace_all(path, "{repo}", "{name}");
   if (pattern.ends_with("/{path}")) pattern.replace(pattern.size() - 7, 7, "/{path*}");
   return pattern;
 }

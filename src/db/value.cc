@@ -1,5 +1,3 @@
-#include <boost/json.hpp>
-
 #include "base/json.h"
 #include "base/text.h"
 #include "db/db.h"

@@ -3,8 +3,9 @@
 #include "base/bytes.h"
 #include "git/attributes.h"
 
+namespace hearth {
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace hearth;
   std::string_view text = as_text({data, size});
   size_t end = text.find('\n');
   if (end == std::string_view::npos || end > 200 || size > 4096) return 0;
@@ -14,3 +15,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   git::Ignore::parse(text).matches(path);
   return 0;
 }
+
+}  // namespace hearth

@@ -3,8 +3,9 @@
 #include "git/pktline.h"
 #include "git/receive_pack.h"
 
+namespace hearth {
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace hearth;
   ByteView input(data, size);
   auto whole = git::parse_push_request(input);
   if (whole && *whole) {
@@ -25,3 +26,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   return 0;
 }
+
+}  // namespace hearth

@@ -2,8 +2,9 @@
 #include "base/text.h"
 #include "git/names.h"
 
+namespace hearth {
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace hearth;
   std::string_view text = as_text({data, size});
   if (auto path = git::RepoPath::parse(text)) {
     HEARTH_ASSERT(path->text() == text, "a path is taken as it stands");
@@ -25,3 +26,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   return 0;
 }
+
+}  // namespace hearth

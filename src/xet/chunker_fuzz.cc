@@ -4,8 +4,9 @@
 #include "xet/chunker.h"
 
 // The first byte chooses how the rest is cut into pieces; the chunks must not depend on it.
+namespace hearth {
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace hearth;
   if (size < 2) return 0;
   // Repeated, so that short inputs reach beyond the minimum.
   Bytes whole;
@@ -27,3 +28,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   return 0;
 }
+
+}  // namespace hearth

@@ -3,8 +3,9 @@
 #include "xet/shard.h"
 
 // Any bytes: never a crash or a large allocation, and what was read is written and read the same.
+namespace hearth {
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace hearth;
   auto shard = xet::parse_shard({data, size});
   if (!shard) return 0;
   if (shard->used_bytes > size) abort();
@@ -16,3 +17,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   return 0;
 }
+
+}  // namespace hearth

@@ -4,8 +4,9 @@
 
 // Any bytes: never a crash, and what is accepted must be accepted again in other pieces, with the
 // same table, from what was stored.
+namespace hearth {
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace hearth;
   ByteView body(data, size);
   Bytes stored;
   xet::XorbValidator validator(
@@ -25,3 +26,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!decoded || *decoded != *table) abort();
   return 0;
 }
+
+}  // namespace hearth
