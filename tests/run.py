@@ -82,6 +82,8 @@ def wire(tally: Tally) -> None:
 
 def clients(tally: Tally) -> None:
     python_suite("clients", "tests/clients", tally, lock="current")
+    python_suite("clients without xet", "tests/clients/hub_test.py", tally, lock="current",
+                 env={"HF_HUB_DISABLE_XET": "1"})
     for lock in ("hub-0.36", "hub-1.6"):
         python_suite(f"clients {lock}", "tests/clients/ten_flows_test.py", tally, lock=lock)
     python_suite("clients on postgresql", "tests/clients/ten_flows_test.py", tally, lock="current",

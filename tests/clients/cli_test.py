@@ -107,12 +107,24 @@ def test_upload_and_download(new_name, tmp_path):
     assert [path.name for path in (tmp_path / "set").glob("*.*") if path.is_file()] == ["a.txt"]
 
 
-def test_repositories(new_name):
+def test_repositories(api, new_name):
     repo_id = new_name()
-    hf("repo", "create", repo_id, "--private")
-    hf("repo", "tag", "create", repo_id, "v1")
-    assert "v1" in hf("repo", "tag", "list", repo_id).stdout
-    hf("repo", "branch", "create", repo_id, "dev")
-    hf("repo", "settings", repo_id, "--public")
-    hf("repo", "delete", repo_id, "--yes", check=False)
-    assert hf("download", repo_id, "a.txt", check=False).returncode != 0
+    hf("repos", "create", repo_id, "--private")
+    hf("repos", "tag", "create", repo_id, "v1")
+    assert "v1" in hf("repos", "tag", "list", repo_id).stdout
+    hf("repos", "branch", "create", repo_id, "dev")
+    hf("repos", "settings", repo_id, "--public")
+    assert not api.repo_info(repo_id).private
+    moved = new_name("acme")
+    hf("repos", "move", repo_id, moved)
+    hf("repos", "delete", moved, "--yes")
+    assert not api.repo_exists(moved)
+
+
+def test_what_is_on_the_hub(model):
+    hf("upload", model, __file__, "code/it.py", "--commit-message", "look")
+    assert model in hf("models", "ls", "--author", "alice", "--limit", "1000").stdout
+    assert "it.py" in hf("models", "ls", model, "-R").stdout
+    assert model in hf("models", "info", model).stdout
+    hf("repos", "delete-files", model, "code/it.py")
+    assert "it.py" not in hf("models", "ls", model, "-R").stdout

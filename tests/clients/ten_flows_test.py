@@ -18,7 +18,7 @@ def test_1_whoami(api, token):
     me = api.whoami()
     assert me["name"] == "alice"
     assert [org["name"] for org in me["orgs"]] == ["acme"]
-    with pytest.raises(HfHubHTTPError):
+    with pytest.raises(Exception, match="Invalid user token|Invalid username or password"):  # 0.36: another class
         api.whoami(token="hf_" + "x" * 34)
 
 
@@ -124,7 +124,9 @@ def test_9_file_system(api, model):
 def test_10_card_and_search(api, new_name):
     repo_id = new_name()
     api.create_repo(repo_id)
-    ModelCard("---\nlicense: mit\ntags:\n- hearth-test\npipeline_tag: fill-mask\n---\n\n# A card\n").push_to_hub(repo_id)
+    # Not ModelCard.push_to_hub: up to 1.x that asks huggingface.co, whatever HF_ENDPOINT says.
+    card = ModelCard("---\nlicense: mit\ntags:\n- hearth-test\npipeline_tag: fill-mask\n---\n\n# A card\n")
+    api.upload_file(path_or_fileobj=str(card).encode(), path_in_repo="README.md", repo_id=repo_id)
     info = api.model_info(repo_id)
     assert info.pipeline_tag == "fill-mask"
     assert "license:mit" in info.tags

@@ -31,6 +31,7 @@ def vector(name: str) -> bytes:
 
 
 def stored_xorb_bytes(server) -> int:
+    server.settle()  # Files of LFS clients are chunked in the background.
     return sum(path.stat().st_size for path in (server.data / "xorbs").rglob("*") if path.is_file())
 
 

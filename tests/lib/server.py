@@ -80,6 +80,16 @@ class Server:
     def add_token(self, user: str, name: str = "test", role: str = "write") -> str:
         return self.hearth("token", "add", user, "--name", name, "--role", role).strip().splitlines()[-1]
 
+    def settle(self) -> None:
+        """Waits until no background work is queued or running."""
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            tasks = json.loads(self.hearth("tasks", "--json"))
+            if not any(task["state"] in ("queued", "running") for task in tasks):
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"the background work does not end: {tasks}")
+
     def verify(self) -> subprocess.CompletedProcess:
         return subprocess.run([self.binary, "verify", "--data", str(self.data), *self._database_option()],
                               capture_output=True, text=True)
