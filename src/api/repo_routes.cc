@@ -20,13 +20,15 @@ constexpr uint64_t kCreateBytesMax = 32u << 20;
 hub::RepoType type_of(const json::object& body) {
   std::string text = get_string(body, "type").value_or("model");
   auto type = hub::parse_repo_type(text);
-  if (!type) {
-    throw Error(ErrorKind::kUnsupported,
-                "This hub keeps models, datasets and spaces; it has no repositories of the type '" +
-                    text + "'.",
-                {.code = "NotImplemented"});
+  if (type) return *type;
+  std::string sentence =
+      "This hub keeps models, datasets and spaces; it has no repositories of the type '" + text +
+      "'.";
+  // The types that clients know besides (huggingface_hub constants.py, REPO_TYPES_WITH_KERNEL).
+  if (text == "kernel" || text == "bucket") {
+    throw Error(ErrorKind::kUnsupported, sentence, {.code = "NotImplemented"});
   }
-  return *type;
+  throw Error(ErrorKind::kInvalid, sentence);
 }
 
 /// `name` and `organization`, or a name that holds both; without a namespace it is the caller's.

@@ -111,7 +111,7 @@ void Instance::register_tasks(hub::TaskRunner& runner) {
       if (task.stopping()) throw Error(ErrorKind::kUnavailable, "The task was told to stop.");
     };
     large_files.ingest(require_string(task.payload(), "repo_id"),
-                       require_string(task.payload(), "sha256"), {.drop_whole = false},
+                       require_string(task.payload(), "sha256"), {.drop_whole = true},
                        stop_when_told);
   });
 }

@@ -138,6 +138,12 @@ std::string Receive::push(const Caller& caller, const Repo& repo, git::ReceivePa
     for (std::string& error : errors) messages.push_back(one_line("README.md: " + error));
   }
 
+  bool all_refused =
+      std::none_of(results.begin(), results.end(),
+                   [](const git::PushResult& result) { return result.refusal.empty(); });
+  // Nothing of the pack is kept then: its objects would belong to nothing.
+  if (all_refused) return pack.report(results, messages);
+
   std::vector<RefUpdateRow> rows(commands.size());
   std::vector<PointerRow> pointers;
   for (const git::NewBlob& blob : brought.blobs) {

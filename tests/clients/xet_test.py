@@ -63,11 +63,11 @@ def upload_vector(server, name: str, write_token: str) -> None:
 
 @pytest.fixture
 def client_files(tmp_path):
-    noise = some_bytes(1_000_000, 11)
+    noise = some_bytes(1_000_000, 1011)  # Nobody else's content: a hit in another xorb would end where that one ends.
     text = (b"The quick brown fox jumps over the lazy dog. " * 25_000)[:1_000_000]
     ramp = b"".join(struct.pack("<f", i * 0.001) for i in range(250_000))
     (tmp_path / "first.bin").write_bytes(noise + text + ramp)
-    (tmp_path / "second.bin").write_bytes(noise + some_bytes(500_000, 12) + ramp)
+    (tmp_path / "second.bin").write_bytes(noise + some_bytes(500_000, 1012) + ramp)
     return tmp_path
 
 
