@@ -27,7 +27,7 @@ def test_a_sharded_bert_with_its_tokenizer(api, new_name, tmp_path):
     torch.manual_seed(1)
     (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz",
                                                    "hello", "world"]) + "\n")
-    tokenizer = BertTokenizerFast(vocab=str(tmp_path / "vocab.txt")) if False else BertTokenizerFast.from_pretrained(tmp_path)
+    tokenizer = BertTokenizerFast.from_pretrained(tmp_path)
     model = BertModel(BertConfig(vocab_size=64, hidden_size=96, num_hidden_layers=4, num_attention_heads=4, intermediate_size=192))
     repo_id = new_name()
     tokenizer.push_to_hub(repo_id)
