@@ -122,12 +122,20 @@ class CommandLine {
     CLI::App* tokens = group("token", "Access tokens");
     CLI::App* make =
         add(*tokens, "add", "Make a token; it is printed alone on the last line",
-            "  export HF_TOKEN=$(hearth token add alice --name laptop --role write)\n");
+            "  export HF_TOKEN=$(hearth token add alice --name laptop --role write)\n"
+            "  hearth token add alice --name ci --role fine-grained --can write:acme/tiny "
+            "--can read:acme\n");
     make->add_option("user", token_.user, "Whose token")->required();
     make->add_option("--name", token_.name, "What it is called")->required();
-    make->add_option("--role", token_.role, "read or write")
+    make->add_option("--role", token_.role, "read, write or fine-grained")
         ->required()
-        ->check(CLI::IsMember({"read", "write"}));
+        ->check(CLI::IsMember({"read", "write", "fine-grained"}));
+    make->add_option("--can", token_.rights,
+                     "read:TARGET, discuss:TARGET or write:TARGET; a user, an organisation or a "
+                     "repository; may be given several times")
+        ->allow_extra_args(false);
+    make->add_option("--expires-days", token_.expires_days, "Ends by itself after so many days")
+        ->check(CLI::Range(1, 36500));
     make->add_option("--value", token_.value, "A token made elsewhere (hf_…) instead of a new one");
     act(make, [this](Instance& instance) { token_add(instance, token_); });
 

@@ -171,14 +171,61 @@ void user_disable(Instance& instance, const std::string& name, bool disabled) {
                : name + " is active again.");
 }
 
-void token_add(Instance& instance, const TokenAddOptions& options) {
-  auto role = hub::parse_token_role(options.role);
-  if (!role || *role == hub::TokenRole::kFineGrained) {
-    throw Error(ErrorKind::kInvalid, "A token's role is read or write.");
+namespace {
+
+/// "write:acme/tiny" as an entry of a fine-grained token. The permissions are the Hub's own words
+/// (whoami-v2, auth.accessToken.fineGrained.scoped).
+hub::TokenScope scope_of(Instance& instance, std::string_view right) {
+  size_t colon = std::min(right.find(':'), right.size());
+  std::string_view verb = right.substr(0, colon);
+  std::string_view target = right.substr(std::min(colon + 1, right.size()));
+  hub::TokenScope scope;
+  if (verb == "read") scope.permissions = {"repo.content.read"};
+  if (verb == "discuss") scope.permissions = {"repo.content.read", "discussion.write"};
+  if (verb == "write") scope.permissions = {"repo.content.read", "discussion.write", "repo.write"};
+  if (scope.permissions.empty() || target.empty()) {
+    throw Error(ErrorKind::kInvalid, "'" + std::string(right) +
+                                         "' is no right. Write read:TARGET, discuss:TARGET or "
+                                         "write:TARGET, for example write:acme/tiny.");
   }
-  hub::IssuedToken issued = instance.accounts.create_token(
-      Actor::command_line(), options.user,
-      {.display_name = options.name, .role = *role, .value = options.value});
+  if (target.find('/') != std::string_view::npos) {
+    hub::Repo repo = require_repo(instance, target);
+    scope.entity_type = hub::to_string(repo.type);
+    scope.entity_id = repo.id;
+    scope.entity_name = repo.repo_id.full();
+    return scope;
+  }
+  auto found = instance.accounts.find_namespace(target);
+  if (!found) {
+    throw Error(ErrorKind::kNotFound,
+                "There is no user or organisation '" + std::string(target) + "'.");
+  }
+  scope.entity_type = found->kind == hub::NamespaceKind::kOrg ? "org" : "user";
+  scope.entity_name = found->name;
+  return scope;
+}
+
+}  // namespace
+
+void token_add(Instance& instance, const TokenAddOptions& options) {
+  bool fine_grained = options.role == "fine-grained";
+  if (fine_grained == options.rights.empty()) {
+    throw Error(ErrorKind::kInvalid, fine_grained
+                                         ? "A fine-grained token needs at least one --can."
+                                         : "--can is for tokens with --role fine-grained.");
+  }
+  hub::NewAccessToken wanted{.display_name = options.name, .value = options.value};
+  wanted.role =
+      fine_grained ? hub::TokenRole::kFineGrained : hub::parse_token_role(options.role).value();
+  for (const std::string& right : options.rights) {
+    wanted.scopes.scopes.push_back(scope_of(instance, right));
+  }
+  wanted.scopes.can_read_gated_repos = fine_grained;
+  if (options.expires_days > 0) {
+    wanted.expires_ms = instance.clock.now_ms() + options.expires_days * 24 * 3600 * 1000;
+  }
+  hub::IssuedToken issued =
+      instance.accounts.create_token(Actor::command_line(), options.user, wanted);
   std::fprintf(stderr, "This token is shown once; only its hash is kept:\n");
   say(issued.value);
 }

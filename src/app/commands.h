@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "app/instance.h"
 
@@ -25,8 +26,12 @@ void user_disable(Instance& instance, const std::string& name, bool disabled);
 struct TokenAddOptions {
   std::string user;
   std::string name;
-  std::string role;
-  std::string value;
+  std::string role;   // "read", "write" or "fine-grained"
+  std::string value;  // Empty: a random one.
+  /// For "fine-grained": "read:TARGET", "discuss:TARGET" or "write:TARGET" with a user, an
+  /// organisation or a repository ("acme", "acme/tiny", "datasets/acme/set").
+  std::vector<std::string> rights;
+  int64_t expires_days = 0;  // 0: never.
 };
 void token_add(Instance& instance, const TokenAddOptions& options);
 void token_list(Instance& instance, const std::string& user, bool as_json);

@@ -125,6 +125,26 @@ def test_a_read_token_reads_and_a_revoked_one_is_dead_at_once(api, model, server
     assert caught.value.response.status_code == 401
 
 
+def test_a_fine_grained_token_does_what_it_names(api, model, new_name, server):
+    other, datasets = new_name(), new_name("acme")
+    api.create_repo(other, private=True)
+    api.create_repo(datasets, repo_type="dataset", private=True)
+    value = server.hearth("token", "add", "alice", "--name", "fine", "--role", "fine-grained", "--can", f"write:{model}",
+                          "--can", f"read:datasets/{datasets}", "--expires-days", "1").strip().splitlines()[-1]
+    fine = HfApi(token=value)
+    assert fine.whoami()["auth"]["accessToken"]["role"] == "fineGrained"
+    fine.upload_file(path_or_fileobj=some_bytes(300_000), path_in_repo="w.bin", repo_id=model)
+    assert fine.dataset_info(datasets).private
+    for refused in (lambda: fine.upload_file(path_or_fileobj=b"x", path_in_repo="x", repo_id=datasets, repo_type="dataset"),
+                    lambda: fine.create_repo(new_name()), lambda: fine.update_repo_settings(other, private=False)):
+        with pytest.raises(HfHubHTTPError) as caught:
+            refused()
+        assert caught.value.response.status_code in (403, 404)
+    with pytest.raises(RepositoryNotFoundError):
+        fine.model_info(other)
+    server.hearth("token", "revoke", "alice", "fine")
+
+
 # --- Files ---
 
 def test_preupload_leaves_unchanged_files_out(api, model):
