@@ -46,18 +46,6 @@ std::string config_text(const RepoConfig& config) {
          "\n\tname = " + quote(config.name) + "\n\towner = " + quote(config.owner) + "\n";
 }
 
-Handle<git_repository> open_raw(const fs::path& dir) {
-  internal::start_library();
-  git_repository* raw = nullptr;
-  int code = git_repository_open_bare(&raw, dir.c_str());
-  if (code == GIT_ENOTFOUND) {
-    throw Error(ErrorKind::kNotFound, "The repository's data is not there.",
-                {.detail = dir.string()});
-  }
-  check(code, "open " + dir.string());
-  return Handle<git_repository>(raw);
-}
-
 }  // namespace
 
 namespace internal {
@@ -129,10 +117,7 @@ void GitRepo::init(const fs::path& dir, const RepoConfig& config) {
 }
 
 GitRepo GitRepo::open(const fs::path& dir) {
-  auto state = std::make_unique<State>();
-  state->dir = dir;
-  state->repo = open_raw(dir);
-  return GitRepo(std::move(state));
+  return GitRepo(std::make_unique<State>(dir));
 }
 
 GitRepo GitRepo::open_with(const fs::path& dir, const Quarantine& quarantine) {

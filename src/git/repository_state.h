@@ -2,6 +2,7 @@
 // What a GitRepo holds. Private to the module.
 
 #include "git/libgit.h"
+#include "git/open_repositories.h"
 #include "git/repository.h"
 
 namespace hearth::git {
@@ -9,9 +10,18 @@ namespace hearth::git {
 struct GitRepo::State {
   fs::path dir;
   fs::path quarantine_dir;  // empty: none
-  internal::Handle<git_repository> repo;
+  internal::OpenRepository open;
 
-  git_repository* raw() const { return repo.get(); }
+  explicit State(const fs::path& directory)
+      : dir(directory), open(internal::take_repository(directory)) {}
+  ~State() {
+    // One that sees a quarantine is no use to others.
+    if (quarantine_dir.empty()) internal::give_back_repository(dir, std::move(open));
+  }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  git_repository* raw() const { return open.handle.get(); }
 };
 
 namespace internal {

@@ -266,6 +266,33 @@ TEST(Merge, PointersAreNeverMixed) {
   EXPECT_EQ(open.merge_trees(ours, theirs).conflict_paths, std::vector<std::string>{"m.bin"});
 }
 
+TEST(Care, AnOpenRepositoryThatIsUsedAgainSeesWhatOthersChanged) {
+  TestRepo repo;
+  std::vector<Oid> commits;
+  for (int i = 0; i < 20; ++i) {
+    commits.push_back(repo.commit("main", {{"f" + std::to_string(i), std::to_string(i)}}));
+    // Each look leaves a handle behind that the next one takes.
+    EXPECT_EQ(repo.open().ref_commit("refs/heads/main"), commits.back());
+    if (i % 5 == 4) {
+      git_output(repo.dir(), {"repack", "-a", "-d", "-q"});
+      git_output(repo.dir(), {"prune-packed", "-q"});
+      git_output(repo.dir(), {"pack-refs", "--all", "--prune"});
+    }
+    for (size_t k = 0; k < commits.size(); ++k) {
+      EXPECT_EQ(repo.open().commit_info(commits[k]).oid, commits[k]);
+      EXPECT_EQ(repo.open().tree_list(commits[k], "").entries.size(), k + 1);
+    }
+  }
+  RepoConfig changed = repo.open().config();
+  changed.name = "alice/other";
+  repo.open().update_config(changed);
+  EXPECT_EQ(repo.open().config().name, "alice/other");
+  git_output(repo.dir(), {"config", "hearth.name", "alice/third"});
+  EXPECT_EQ(repo.open().config().name, "alice/third");
+  remove_tree(repo.dir());
+  EXPECT_EQ(kind_of([&] { repo.open(); }), ErrorKind::kNotFound);
+}
+
 TEST(Care, DamageIsFound) {
   TestRepo repo;
   Oid commit = repo.commit("main", {{"a", "1"}});

@@ -18,7 +18,7 @@ namespace hearth::git {
 /// Removed with the object.
 class TestFolder {
  public:
-  TestFolder() : path_(fs::temp_directory_path() / ("hearth-git-test-" + random_alphanumeric(10))) {
+  TestFolder() : path_(base() / ("hearth-git-test-" + random_alphanumeric(10))) {
     fs::create_directories(path_);
   }
   ~TestFolder() { remove_tree(path_); }
