@@ -300,7 +300,7 @@ ListPage Listing::list(const ListRequest& request, const Identity* who) {
     // The scope lets through what a narrow token may not see; go on until the page is full.
     while (true) {
       size_t wanted = limit - repos.size();
-      std::vector<ListHit> hits = query_list(tx, request, scope, position, wanted + 1);
+      std::vector<ListHit> hits = query_list(tx, request, scope, position, wanted + 1, search_);
       bool more = hits.size() > wanted;
       if (more) hits.pop_back();
       for (Repo& repo : visible_repos(tx, hits, access_, who)) repos.push_back(std::move(repo));

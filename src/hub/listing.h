@@ -14,6 +14,7 @@
 #include "hub/identity.h"
 #include "hub/repo.h"
 #include "hub/repo_json.h"
+#include "hub/search.h"
 
 namespace hearth::db {
 class Database;
@@ -85,7 +86,8 @@ struct ListPage {
 
 class Listing {
  public:
-  Listing(db::Database& database, const Access& access) : database_(database), access_(access) {}
+  Listing(db::Database& database, const Access& access, const RepoSearch& search = name_search())
+      : database_(database), access_(access), search_(search) {}
 
   /// One page of what `who` may see. Cursors are opaque and hold the last key: nothing is kept.
   ListPage list(const ListRequest& request, const Identity* who);
@@ -93,6 +95,7 @@ class Listing {
  private:
   db::Database& database_;
   const Access& access_;
+  const RepoSearch& search_;
 };
 
 }  // namespace hearth::hub

@@ -20,12 +20,11 @@
 // CROSS JOIN keeps SQLite to the order of the tables; PostgreSQL plans by its statistics. With
 // 100,000 models on SQLite (2 shared cores, debug build) a search that sorts by trending takes
 // 85 ms, other lists 1 to 6 ms a page of 20. An index of trigrams (FTS5, pg_trgm) would take the
-// place of kSearch when that is too slow.
+// place of hub/search's NameSearch when that is too slow.
 
 namespace hearth::hub {
 namespace {
 
-constexpr std::string_view kSearch = "r.name_key LIKE ? ESCAPE '\\'";
 // "a/" <= key < "a0": '0' follows '/', so this is the prefix, by the unique index.
 constexpr std::string_view kAuthor = "r.name_key >= ? AND r.name_key < ?";
 constexpr std::string_view kTag =
@@ -172,17 +171,8 @@ std::optional<std::string> rare_tag(db::Tx& tx, const ListRequest& request) {
   return rarest;
 }
 
-/// The text as a part of a LIKE pattern, without its own wildcards.
-std::string like_part(std::string_view text) {
-  std::string pattern = "%";
-  for (char c : to_lower(text)) {
-    if (c == '%' || c == '_' || c == '\\') pattern += '\\';
-    pattern += c;
-  }
-  return pattern + "%";
-}
-
-void add_conditions(Statement& statement, const ListRequest& request, const ListScope& scope) {
+void add_conditions(Statement& statement, const ListRequest& request, const ListScope& scope,
+                    const RepoSearch& search) {
   if (!scope.everything) {
     if (scope.namespace_ids.empty()) {
       statement.also(kPublic);
@@ -190,8 +180,9 @@ void add_conditions(Statement& statement, const ListRequest& request, const List
       statement.also(kPublicOrOwn, {db::in_list(scope.namespace_ids)});
     }
   }
-  for (const std::string& search : request.searches) {
-    statement.also(kSearch, {like_part(search)});
+  for (const std::string& word : request.searches) {
+    SearchCondition found = search.matching(word);
+    statement.also(found.sql, found.values);
   }
   if (request.author) {
     std::string key = to_lower(*request.author);
@@ -264,7 +255,8 @@ void add_spaces(db::Tx& tx, RepoView& view, const Access& access, const Identity
 }  // namespace
 
 std::vector<ListHit> query_list(db::Tx& tx, const ListRequest& request, const ListScope& scope,
-                                const std::optional<ListPosition>& after, size_t limit) {
+                                const std::optional<ListPosition>& after, size_t limit,
+                                const RepoSearch& search) {
   SortColumns sort = sort_columns(request.sort);
   bool by_text = request.sort == SortKey::kId;
   bool by_name = !request.searches.empty() || request.author || !sort.of_rank;
@@ -276,7 +268,7 @@ std::vector<ListHit> query_list(db::Tx& tx, const ListRequest& request, const Li
   } else {
     statement.add(by_name ? kByName : kByRank, {to_string(request.type)});
   }
-  add_conditions(statement, request, scope);
+  add_conditions(statement, request, scope, search);
   if (after) {
     statement.add(" AND (");
     statement.add(sort.key);

@@ -8,6 +8,7 @@
 
 #include "db/db.h"
 #include "hub/listing.h"
+#include "hub/search.h"
 
 namespace hearth::hub {
 
@@ -30,7 +31,8 @@ struct ListScope {
 
 /// Ids in the order of the list, after `after`, at most `limit`.
 std::vector<ListHit> query_list(db::Tx& tx, const ListRequest& request, const ListScope& scope,
-                                const std::optional<ListPosition>& after, size_t limit);
+                                const std::optional<ListPosition>& after, size_t limit,
+                                const RepoSearch& search);
 
 /// What repo_json needs for the fields, by repository, in their order.
 std::vector<RepoView> load_views(db::Tx& tx, const std::vector<Repo>& repos, const FieldSet& fields,

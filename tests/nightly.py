@@ -1,0 +1,108 @@
+"""The long runs; see scripts/nightly. The page docs/nightly.md is written by this and by nothing else."""
+
+import argparse
+import datetime
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+from lib import environments  # noqa: E402
+
+SANITIZERS = {
+    # The options make a finding end the process, so that it cannot be overlooked.
+    "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+}
+
+
+@dataclass
+class Row:
+    what: str
+    outcome: str
+    figures: str
+    seconds: float
+
+
+def run(command: list[str], log: Path, env: dict[str, str] | None = None) -> tuple[int, str, float]:
+    begin = time.monotonic()
+    with open(log, "w") as out:
+        status = subprocess.run(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT,
+                                env={**os.environ, **SANITIZERS, **(env or {})}).returncode
+    return status, log.read_text(errors="replace"), time.monotonic() - begin
+
+
+def build(preset: str) -> Path:
+    folder = ROOT / "build" / preset
+    subprocess.run(["cmake", "--preset", preset], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "-C", str(folder)], check=True, stdout=subprocess.DEVNULL)
+    return folder / "bin"
+
+
+def unit_rows(preset: str, title: str, logs: Path) -> list[Row]:
+    rows = []
+    for program in sorted(build(preset).glob("*_test")):
+        status, text, seconds = run([str(program), "--gtest_brief=1"], logs / f"{preset}-{program.name}.log")
+        passed = re.findall(r"\[  PASSED  \] (\d+) tests?", text)
+        rows.append(Row(f"{program.name}, {title}", "passed" if status == 0 else f"FAILED, status {status}",
+                        f"{passed[-1]} tests" if passed else "", seconds))
+        print(rows[-1], flush=True)
+    return rows
+
+
+def wire_row(logs: Path) -> Row:
+    report = logs / "asan-wire.log"
+    status, text, seconds = run(
+        [str(environments.python_of("tools")), "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/wire"], report,
+        {"HEARTH_BIN": str(ROOT / "build" / "asan" / "bin" / "hearth")})
+    passed = re.findall(r"(\d+) passed", text)
+    return Row("wire cases, a server with AddressSanitizer", "passed" if status == 0 else f"FAILED, status {status}",
+               f"{passed[-1]} cases" if passed else "", seconds)
+
+
+def fuzz_rows(seconds_each: int, logs: Path) -> list[Row]:
+    rows = []
+    for program in sorted(build("fuzz").glob("*_fuzz")):
+        corpus = ROOT / "build" / "corpus" / program.name
+        corpus.mkdir(parents=True, exist_ok=True)
+        status, text, seconds = run(
+            [str(program), str(corpus), f"-max_total_time={seconds_each}", "-print_final_stats=1", "-rss_limit_mb=4096",
+             f"-artifact_prefix={logs}/{program.name}-"], logs / f"{program.name}.log")
+        executed = re.findall(r"stat::number_of_executed_units:\s*(\d+)", text)
+        rows.append(Row(program.name, "nothing found" if status == 0 else f"FOUND, status {status}",
+                        f"{int(executed[-1]):,} runs" if executed else "", seconds))
+        print(rows[-1], flush=True)
+    return rows
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fuzz-s", type=int, default=300, help="seconds for each fuzzer")
+    fuzz_s = parser.parse_args().fuzz_s
+    logs = ROOT / "build" / "nightly"
+    logs.mkdir(parents=True, exist_ok=True)
+    commit = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    rows = unit_rows("asan", "AddressSanitizer and UndefinedBehaviorSanitizer", logs)
+    rows.append(wire_row(logs))
+    rows += unit_rows("tsan", "ThreadSanitizer", logs)
+    rows += fuzz_rows(fuzz_s, logs)
+    failed = [row for row in rows if row.outcome.startswith(("FAILED", "FOUND"))]
+    lines = ["# The last long run", "",
+             f"Written by `scripts/nightly` on {datetime.date.today()} at commit {commit}, on {os.cpu_count()} cores; "
+             f"{len(rows) - len(failed)} of {len(rows)} without a finding.", "",
+             "| what | outcome | how much | seconds |", "| --- | --- | --- | --- |"]
+    lines += [f"| {row.what} | {row.outcome} | {row.figures} | {row.seconds:.0f} |" for row in rows]
+    (ROOT / "docs" / "nightly.md").write_text("\n".join(lines) + "\n")
+    for row in failed:
+        print(f"FAILED {row.what}: {row.outcome}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
