@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "base/error_of.h"
 #include "base/time.h"
 
 namespace hearth::blob {
@@ -20,15 +21,6 @@ class Blobs : public ::testing::Test {
     for (const auto& entry : fs::recursive_directory_iterator(path))
       count += entry.is_regular_file();
     return count;
-  }
-  ErrorKind kind_of(const std::function<void()>& action) {
-    try {
-      action();
-    } catch (const Error& error) {
-      return error.kind();
-    }
-    ADD_FAILURE() << "nothing was thrown";
-    return ErrorKind::kInternal;
   }
 
   fs::path dir_;

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/error_of.h"
 #include "base/fs.h"
 #include "base/process.h"
 #include "base/text.h"
@@ -35,17 +36,6 @@ void with_things(const std::function<void(TestDatabase&)>& test) {
     database->migrate_with(kThings, {});
     test(database);
   }
-}
-
-template <typename Fn>
-Error error_of(Fn fn) {
-  try {
-    fn();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return Error(ErrorKind::kInternal, "nothing was thrown");
 }
 
 TEST(Db, ValuesComeBackAsTheyWentIn) {

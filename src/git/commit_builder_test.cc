@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error_of.h"
 #include "base/text.h"
 #include "git/test_repo.h"
 
@@ -27,16 +28,6 @@ Built finish(TestRepo& repo, CommitBuilder& builder, std::optional<Oid> parent) 
 
 std::string listing(TestRepo& repo) {
   return git_output(repo.dir(), {"ls-tree", "-r", "--format=%(objectmode) %(path)", "main"});
-}
-
-ErrorKind kind_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.kind();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return ErrorKind::kInternal;
 }
 
 TEST(CommitBuilder, FirstCommitIsReadByPlainGit) {

@@ -5,21 +5,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/error_of.h"
 #include "base/text.h"
 #include "git/test_repo.h"
 
 namespace hearth::git {
 namespace {
-
-ErrorKind kind_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.kind();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return ErrorKind::kInternal;
-}
 
 TEST(GitRepo, NewRepositoryIsOneThatPlainGitReads) {
   TestRepo repo;

@@ -6,20 +6,11 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error_of.h"
 #include "git/test_repo.h"
 
 namespace hearth::git {
 namespace {
-
-ErrorKind kind_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.kind();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return ErrorKind::kInternal;
-}
 
 std::vector<std::string> paths(const TreePage& page) {
   std::vector<std::string> out;

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "base/error_of.h"
 #include "base/text.h"
 #include "git/pktline.h"
 #include "git/test_repo.h"
@@ -81,16 +82,6 @@ class WorkTree {
  private:
   fs::path path_;
 };
-
-ErrorKind kind_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.kind();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return ErrorKind::kInternal;
-}
 
 TEST(Advertise, UploadPackAnswersInEachProtocol) {
   TestRepo repo;

@@ -5,33 +5,22 @@
 #include <thread>
 #include <unordered_set>
 
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <fcntl.h>
 #include <poll.h>
 
+#include "http/asio_types.h"
 #include "http/connection.h"
 #include "http/response_head.h"
 
 namespace hearth::http {
 namespace {
 
-namespace asio = boost::asio;
-using boost::system::error_code;
-using SteadyClock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
-using Executor = asio::io_context::executor_type;
-template <typename T = void>
-using Task = asio::awaitable<T, Executor>;
-using Descriptor = asio::posix::basic_stream_descriptor<Executor>;
-using Timer = asio::basic_waitable_timer<SteadyClock, asio::wait_traits<SteadyClock>, Executor>;
 
 constexpr asio::use_awaitable_t<Executor> kAwait;
 constexpr SteadyClock::time_point kAnyTime = SteadyClock::time_point::max();

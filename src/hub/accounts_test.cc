@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error_of.h"
 #include "base/text.h"
 #include "db/test_database.h"
 #include "hub/accounts_json.h"
@@ -36,17 +37,6 @@ void with_hub(const std::function<void(Hub&)>& test) {
     Hub hub(database);
     test(hub);
   });
-}
-
-template <typename Fn>
-Error error_of(Fn fn) {
-  try {
-    fn();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return Error(ErrorKind::kInternal, "nothing was thrown");
 }
 
 template <typename Fn>

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error_of.h"
 #include "base/hash.h"
 #include "base/text.h"
 #include "db/test_database.h"
@@ -134,17 +135,6 @@ inline void for_each_hub(const std::function<void(TestHub&)>& test) {
     TestHub hub(database);
     test(hub);
   });
-}
-
-/// The error that `run` throws.
-inline Error error_of(const std::function<void()>& run) {
-  try {
-    run();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return Error(ErrorKind::kInternal, "nothing was thrown");
 }
 
 }  // namespace hearth::hub

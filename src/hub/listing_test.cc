@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/error_of.h"
 #include "hub/downloads.h"
 #include "hub/hub_test_data.h"
 #include "hub/repository_store.h"
@@ -72,16 +73,6 @@ void with_listing(const std::function<void(ListingHub&)>& test) {
     ListingHub hub(database);
     test(hub);
   });
-}
-
-Error error_of(const std::function<void()>& fn) {
-  try {
-    fn();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return Error(ErrorKind::kInternal, "nothing was thrown");
 }
 
 TEST(Listing, ACommitMakesARepositoryFoundByItsCard) {
