@@ -57,11 +57,11 @@ def unit(tally: Tally) -> None:
             report, tally)
 
 
-def python_suite(name: str, folder: str, tally: Tally, lock: str = "tools", env: dict | None = None,
+def python_suite(name: str, places: str, tally: Tally, lock: str = "tools", env: dict | None = None,
                  extra: list[str] | None = None) -> None:
     python = environments.python_of(lock)
     report = RESULTS / f"{name.replace(' ', '-')}.xml"
-    run(name, [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", folder,
+    run(name, [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *places.split(),
                f"--junitxml={report}", *(extra or [])], report, tally,
         {"HEARTH_BIN": str(BUILD / "bin" / "hearth"), **(env or {})})
 
@@ -82,11 +82,11 @@ def wire(tally: Tally) -> None:
 
 def clients(tally: Tally) -> None:
     python_suite("clients", "tests/clients", tally, lock="current")
-    python_suite("clients without xet", "tests/clients/hub_test.py", tally, lock="current",
+    python_suite("clients without xet", "tests/clients/hub_test.py tests/clients/verify_test.py", tally, lock="current",
                  env={"HF_HUB_DISABLE_XET": "1"})
     for lock in ("hub-0.36", "hub-1.6"):
-        python_suite(f"clients {lock}", "tests/clients/ten_flows_test.py", tally, lock=lock)
-    python_suite("clients on postgresql", "tests/clients/ten_flows_test.py", tally, lock="current",
+        python_suite(f"clients {lock}", "tests/clients/ten_flows_test.py tests/clients/verify_test.py", tally, lock=lock)
+    python_suite("clients on postgresql", "tests/clients/ten_flows_test.py tests/clients/verify_test.py", tally, lock="current",
                  env={"HEARTH_TEST_DATABASE": os.environ["HEARTH_TEST_POSTGRES"]})
 
 

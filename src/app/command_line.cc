@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <functional>
+#include <map>
 
 #include <CLI/CLI.hpp>
 
@@ -35,10 +36,10 @@ class CommandLine {
     } catch (const CLI::ParseError& error) {
       return root_.exit(error) == 0 ? 0 : 2;
     }
-    set_log_level(settings_.log_level == "debug"     ? LogLevel::kDebug
-                  : settings_.log_level == "warning" ? LogLevel::kWarning
-                  : settings_.log_level == "error"   ? LogLevel::kError
-                                                     : LogLevel::kInfo);
+    set_log_level(chosen_->log_level == "debug"     ? LogLevel::kDebug
+                  : chosen_->log_level == "warning" ? LogLevel::kWarning
+                  : chosen_->log_level == "error"   ? LogLevel::kError
+                                                    : LogLevel::kInfo);
     return action_();
   }
 
@@ -46,7 +47,7 @@ class CommandLine {
   CLI::App* add(CLI::App& parent, const char* name, const char* description, const char* examples) {
     CLI::App* command = parent.add_subcommand(name, description);
     command->footer(std::string("\nExamples:\n") + examples);
-    add_common_options(*command, settings_);
+    add_common_options(*command, settings_[command]);
     return command;
   }
 
@@ -58,9 +59,10 @@ class CommandLine {
 
   /// A command that works on the data folder, whether a server runs on it or not.
   void on_data(CLI::App* command, std::function<int(Instance&)> run) {
-    command->callback([this, run = std::move(run)] {
+    command->callback([this, command, run = std::move(run)] {
+      chosen_ = &settings_[command];
       action_ = [this, run] {
-        Instance instance(settings_);
+        Instance instance(*chosen_);
         return run(instance);
       };
     });
@@ -87,8 +89,11 @@ class CommandLine {
         "  hearth serve --data /srv/hearth --listen 0.0.0.0:80 --public-url https://hub.example\n"
         "Settings may also stand in DATA/hearth.toml (listen = \"0.0.0.0:80\") or in the\n"
         "environment (HEARTH_LISTEN); a flag is stronger than that, and that than the file.\n");
-    add_server_options(*serve_command, settings_);
-    serve_command->callback([this] { action_ = [this] { return serve(settings_); }; });
+    add_server_options(*serve_command, settings_[serve_command]);
+    serve_command->callback([this, serve_command] {
+      chosen_ = &settings_[serve_command];
+      action_ = [this] { return serve(*chosen_); };
+    });
   }
 
   void add_user() {
@@ -221,9 +226,12 @@ class CommandLine {
 
     CLI::App* doctor = add(root_, "doctor", "Say what is wrong with this installation",
                            "  hearth doctor --data ./data\n");
-    add_server_options(*doctor, settings_);
+    add_server_options(*doctor, settings_[doctor]);
     json_flag(doctor);
-    doctor->callback([this] { action_ = [this] { return doctor_command(settings_, as_json_); }; });
+    doctor->callback([this, doctor] {
+      chosen_ = &settings_[doctor];
+      action_ = [this] { return doctor_command(*chosen_, as_json_); };
+    });
 
     CLI::App* tasks =
         add(root_, "tasks", "List background work", "  hearth tasks --state failed\n");
@@ -246,7 +254,11 @@ class CommandLine {
   }
 
   CLI::App root_{"Hearth: a hub for models, datasets and spaces on your own machine.\n"};
-  Settings settings_;
+  // One for each command: the parser reads the environment into the options of all commands, also
+  // of those that were not asked for, and would overwrite what a flag has said to a shared one.
+  std::map<CLI::App*, Settings> settings_;
+  Settings none_;
+  Settings* chosen_ = &none_;
   std::function<int()> action_ = [] { return 2; };
   UserAddOptions user_;
   TokenAddOptions token_;

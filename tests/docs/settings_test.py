@@ -1,0 +1,51 @@
+"""A flag is stronger than the environment, and that than the file: for each command."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BINARY = os.environ.get("HEARTH_BIN", str(ROOT / "build" / "bin" / "hearth"))
+
+
+def listens_on(data: Path, *flags: str, **environment: str) -> str:
+    process = subprocess.Popen([BINARY, "serve", "--data", str(data), *flags], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                               text=True, env={**os.environ, **environment})
+    try:
+        said = next(line for line in process.stdout if line.startswith("listening on "))
+        return said.removeprefix("listening on http://127.0.0.")
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    (tmp_path / "hearth.toml").write_text('listen = "127.0.0.2:0"\n')
+    return tmp_path
+
+
+def test_the_address_to_listen_on(data):
+    assert listens_on(data).startswith("2:")
+    assert listens_on(data, HEARTH_LISTEN="127.0.0.3:0").startswith("3:")
+    assert listens_on(data, "--listen", "127.0.0.4:0").startswith("4:")
+    assert listens_on(data, "--listen", "127.0.0.4:0", HEARTH_LISTEN="127.0.0.3:0").startswith("4:")
+
+
+def test_the_data_folder_of_every_command(data, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    listens_on(data)
+    listens_on(other)
+    environment = {**os.environ, "HEARTH_DATA": str(other)}
+    subprocess.run([BINARY, "user", "add", "ann", "--data", str(data)], check=True, env=environment, stdout=subprocess.DEVNULL)
+    assert "ann" in subprocess.run([BINARY, "user", "list", "--data", str(data)], env=environment, capture_output=True, text=True).stdout
+    assert "ann" not in subprocess.run([BINARY, "user", "list"], env=environment, capture_output=True, text=True).stdout
+
+
+def test_a_setting_that_is_none_is_named(data):
+    (data / "hearth.toml").write_text("lisen = 1\n")
+    result = subprocess.run([BINARY, "serve", "--data", str(data)], capture_output=True, text=True)
+    assert result.returncode == 2 and "lisen" in result.stderr
