@@ -70,6 +70,10 @@ def layers(tally: Tally) -> None:
     python_suite("layers", "tests/layers", tally)
 
 
+def command_line(tally: Tally) -> None:
+    python_suite("command line", "tests/command_line", tally)
+
+
 def docs(tally: Tally) -> None:
     python_suite("docs", "tests/docs", tally)
 
@@ -90,7 +94,7 @@ def clients(tally: Tally) -> None:
                  env={"HEARTH_TEST_DATABASE": os.environ["HEARTH_TEST_POSTGRES"]})
 
 
-SUITES = {"unit": unit, "layers": layers, "docs": docs, "wire": wire, "clients": clients}
+SUITES = {"unit": unit, "layers": layers, "command-line": command_line, "docs": docs, "wire": wire, "clients": clients}
 
 
 def main() -> int:
