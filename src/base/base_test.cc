@@ -1,6 +1,9 @@
+#include <csignal>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/fs.h"
@@ -165,6 +168,19 @@ TEST(Child, IsKilledPastItsTime) {
   auto begin = std::chrono::steady_clock::now();
   EXPECT_THROW(run_child({.argv = {"sleep", "60"}}, {}, std::chrono::milliseconds(50)), Error);
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
+}
+
+TEST(Child, IsKilledWithWhatItStarted) {
+  // `git upload-pack` starts `git pack-objects` so: it must not go on for a client that left.
+  Child child({.argv = {"sh", "-c", "sleep 300 & echo $!; wait"}, .pipe_stdout = true});
+  char text[32] = {};
+  ASSERT_GT(::read(child.stdout_pipe().get(), text, sizeof text - 1), 0);
+  pid_t grandchild = std::atoi(text);
+  ASSERT_EQ(::kill(grandchild, 0), 0);
+  child.kill();
+  child.wait();
+  // Its end of the pipe closes when the last of them is gone.
+  EXPECT_EQ(::read(child.stdout_pipe().get(), text, sizeof text), 0);
 }
 
 TEST(Child, AMissingProgramIsAnError) {

@@ -74,7 +74,10 @@ Child::Child(const ChildOptions& options) {
   sigfillset(&all);
   posix_spawnattr_setsigmask(&spawn.attributes, &none);
   posix_spawnattr_setsigdefault(&spawn.attributes, &all);
-  posix_spawnattr_setflags(&spawn.attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  // A group of its own, so that kill() reaches what the child has started itself.
+  posix_spawnattr_setpgroup(&spawn.attributes, 0);
+  posix_spawnattr_setflags(&spawn.attributes,
+                           POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
 
   std::vector<std::string> arguments = options.argv;
   std::vector<std::string> environment;
@@ -118,7 +121,7 @@ int Child::wait() {
 }
 
 void Child::kill() {
-  if (!status_) ::kill(pid_, SIGKILL);
+  if (!status_) ::kill(-pid_, SIGKILL);
 }
 
 ChildResult run_child(ChildOptions options, std::string_view input,

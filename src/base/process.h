@@ -36,6 +36,7 @@ class Child {
   Fd& stderr_pipe() { return stderr_; }
   /// Blocks; the exit status, or 128 + the signal that ended it.
   int wait();
+  /// Ends it and everything that it has started.
   void kill();
 
  private:
