@@ -3,8 +3,10 @@
 #include <new>
 
 #include "api/api.h"
+#include "api/page.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "http/headers.h"
 
 namespace hearth::api {
@@ -46,15 +48,41 @@ int status_of(ErrorKind kind) {
   return 500;
 }
 
+/// A person who opened an address in a browser. Clients and scripts take anything, or JSON.
+bool is_for_a_person(const http::RequestHead& head) {
+  if (head.raw_path.starts_with("/api/") || head.raw_path.starts_with("/cas/")) return false;
+  return head.headers.get(http::kAccept).value_or("").find("text/html") != std::string_view::npos;
+}
+
+http::Response error_page(const Error& error, int status, const http::RequestHead& head) {
+  std::string_view title = status == 404   ? "Not found"
+                           : status == 401 ? "Sign in first"
+                           : status == 403 ? "Not allowed"
+                           : status == 501 ? "Not built yet"
+                           : status == 503 ? "Not ready"
+                                           : "This did not work";
+  std::string body = "<p>" + html_escape(error.message()) + "</p>";
+  if (status == 401) {
+    body += "<p><a href=\"/login?next=" + html_escape(percent_encode(head.raw_path)) +
+            "\">Log in</a></p>";
+  }
+  if (status == 404) {
+    body +=
+        "<p>Repositories have no pages here yet: <code>hf download NAME</code> brings their "
+        "files.</p>";
+  }
+  return page(title, body, status);
+}
+
 http::Response reply_to(const Error& error, const http::RequestHead& head) {
   int status = status_of(error.kind());
   if (status >= 500 && status != 501) {
     log_error("{} {} -> {} [{}] {}", head.method, head.raw_path, status, head.request_id,
               error.what());
   }
-  json::object body;
-  body["error"] = error.message();
-  http::Response response = reply(body, status);
+  http::Response response = is_for_a_person(head)
+                                ? error_page(error, status, head)
+                                : reply(json::object{{"error", error.message()}}, status);
   response.headers.set("X-Error-Message", cut_utf8(error.message(), 1000));
   if (!error.code().empty()) response.headers.set("X-Error-Code", error.code());
   if (error.retry_after_s() > 0) {

@@ -145,16 +145,10 @@ http::Response preflight(const std::string& allowed) {
   return response;
 }
 
-http::Response not_a_route(const std::string& allowed) {
-  json::object body;
-  if (allowed.empty()) {
-    body["error"] = "There is nothing at this address.";
-    http::Response response = reply(body, 404);
-    response.headers.set("X-Error-Message", "There is nothing at this address.");
-    return response;
-  }
-  body["error"] = "This address answers only to " + allowed + ".";
-  http::Response response = reply(body, 405);
+http::Response wrong_method(const std::string& allowed) {
+  std::string sentence = "This address answers only to " + allowed + ".";
+  http::Response response = reply(json::object{{"error", sentence}}, 405);
+  response.headers.set("X-Error-Message", sentence);
   response.headers.set("Allow", allowed);
   return response;
 }
@@ -242,7 +236,8 @@ std::variant<http::Plan, http::Response> HubApp::begin(const http::RequestHead& 
   auto match = router_.find(head.method, host, head.raw_path, &allowed);
   if (!match) {
     if (head.method == "OPTIONS" && !allowed.empty()) return preflight(allowed);
-    return not_a_route(allowed);
+    if (!allowed.empty()) return wrong_method(allowed);
+    throw Error(ErrorKind::kNotFound, "There is nothing at this address.");
   }
   // The call lives as long as the plan's functions do.
   auto call = std::make_shared<Call>(services_, head);
