@@ -1,4 +1,5 @@
-// What a receive brings: its commits, blobs and paths; and whether nothing is missing.
+// What a receive brings, or all that is there: commits, blobs and paths; and whether nothing is
+// missing.
 //
 // Trees are compared with those of their parents, so that only what changed is visited. All that
 // the repository's refs reach is whole (it passed here once), so a walk that ends there, and finds
@@ -31,7 +32,7 @@ constexpr uint64_t kPathsMax = 2'000'000;
 
 [[noreturn]] void throw_missing(std::string_view what, const Oid& oid) {
   throw Error(ErrorKind::kInvalid,
-              "The push is incomplete: " + std::string(what) + " " + oid.hex() + " is missing.");
+              "Objects are missing: " + std::string(what) + " " + oid.hex() + ".");
 }
 
 class Walker {
@@ -207,19 +208,13 @@ Oid peel_tip(git_repository* repo, const Oid& tip) {
   return from_git(git_object_id(peeled));
 }
 
-}  // namespace
-
-NewObjects GitRepo::new_objects(const std::vector<Oid>& tips) const {
+/// What `tips` reach and `known` do not.
+NewObjects reached_from(git_repository* repo, const std::vector<Oid>& tips,
+                        const std::unordered_set<Oid>& known) {
   NewObjects out;
-  git_repository* repo = state_->raw();
   auto walk = own<git_revwalk>("walk history",
                                [&](git_revwalk** raw) { return git_revwalk_new(raw, repo); });
   git_revwalk_sorting(walk.get(), GIT_SORT_TOPOLOGICAL | GIT_SORT_TIME);
-  std::unordered_set<Oid> known;
-  RefList list = refs();
-  for (const auto* group : {&list.branches, &list.tags, &list.pull_requests, &list.converts}) {
-    for (const Ref& ref : *group) known.insert(ref.commit);
-  }
   for (const Oid& oid : known) {
     git_oid id = to_git(oid);
     check(git_revwalk_hide(walk.get(), &id), "walk history");
@@ -233,11 +228,32 @@ NewObjects GitRepo::new_objects(const std::vector<Oid>& tips) const {
   int code = 0;
   while ((code = git_revwalk_next(&id, walk.get())) == 0) out.commits.push_back(from_git(&id));
   if (code == GIT_ENOTFOUND) {
-    throw Error(ErrorKind::kInvalid, "The push is incomplete: a parent commit is missing.");
+    throw Error(ErrorKind::kInvalid, "Objects are missing: a parent commit.");
   }
   if (code != GIT_ITEROVER) check(code, "walk history");
   for (const Oid& commit : out.commits) walker.visit(commit);
   return out;
+}
+
+std::unordered_set<Oid> ref_commits(const RefList& refs) {
+  std::unordered_set<Oid> commits;
+  for (const auto* group : {&refs.branches, &refs.tags, &refs.pull_requests, &refs.converts}) {
+    for (const Ref& ref : *group) commits.insert(ref.commit);
+  }
+  return commits;
+}
+
+}  // namespace
+
+NewObjects GitRepo::new_objects(const std::vector<Oid>& tips) const {
+  return reached_from(state_->raw(), tips, ref_commits(refs()));
+}
+
+std::vector<NewBlob> GitRepo::all_pointers() const {
+  std::unordered_set<Oid> tips = ref_commits(refs());
+  std::vector<NewBlob> blobs = reached_from(state_->raw(), {tips.begin(), tips.end()}, {}).blobs;
+  std::erase_if(blobs, [](const NewBlob& blob) { return !blob.pointer; });
+  return blobs;
 }
 
 }  // namespace hearth::git

@@ -255,6 +255,9 @@ class GitRepo {
   /// check of a receive: throws kInvalid when an object is missing or of the wrong kind. Use on a
   /// repository opened with the quarantine. `tips` may be annotated tags of commits.
   NewObjects new_objects(const std::vector<Oid>& tips) const;
+  /// The pointers to large files in the whole history of all refs, each blob once. Reads every tree
+  /// that history has: for checking and rebuilding.
+  std::vector<NewBlob> all_pointers() const;
 
   // --- care ---
 

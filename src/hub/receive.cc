@@ -254,18 +254,11 @@ std::vector<std::string> Receive::pending_repos() {
 void Receive::rebuild_index(const Repo& repo) {
   auto held = lock(repo);
   auto git = git::GitRepo::open(git_dir(context_, repo.id));
-  std::vector<PointerRow> pointers;
-  std::set<git::Oid> tips;
-  git::RefList refs = git.refs();
-  for (const auto* kind : {&refs.branches, &refs.tags, &refs.pull_requests, &refs.converts}) {
-    for (const git::Ref& ref : *kind) tips.insert(ref.commit);
-  }
-  for (const git::Oid& tip : tips) {
-    for (const git::TreeEntry& entry : git.all_files(tip)) {
-      if (!entry.pointer) continue;
-      pointers.push_back(
-          {entry.oid.hex(), entry.pointer->sha256, entry.pointer->size_bytes, entry.blob_bytes});
-    }
+  std::vector<PointerRow> pointers = pointer_rows(git.all_pointers());
+  // A commit was only taken with its large files there: what history names belongs to it. Those
+  // that are lost are for verify to tell.
+  for (const PointerRow& pointer : pointers) {
+    context_.large_files->relink(repo.id, {pointer.sha256, pointer.size_bytes});
   }
   for (int attempt = 0; attempt < kSettleAttemptsMax; ++attempt) {
     std::optional<Repo> now;

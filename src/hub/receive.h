@@ -102,7 +102,8 @@ class Receive {
   /// Ids of repositories with pending rows.
   std::vector<std::string> pending_repos();
 
-  /// Makes the indexes of main again from git.
+  /// Makes everything that can be derived from git again: the indexes of main, the pointers of the
+  /// whole history, and which large files the repository has.
   void rebuild_index(const Repo& repo);
 
  private:

@@ -21,22 +21,6 @@ namespace {
 constexpr int64_t kPage = 500;
 constexpr size_t kFsckLinesMax = 10;
 
-/// Every pointer of every ref, by the SHA-256 that it names.
-std::map<std::string, git::LfsPointer> pointers_of(const git::GitRepo& git) {
-  std::map<std::string, git::LfsPointer> pointers;
-  std::set<git::Oid> tips;
-  git::RefList refs = git.refs();
-  for (const auto* kind : {&refs.branches, &refs.tags, &refs.pull_requests, &refs.converts}) {
-    for (const git::Ref& ref : *kind) tips.insert(ref.commit);
-  }
-  for (const git::Oid& tip : tips) {
-    for (const git::TreeEntry& entry : git.all_files(tip)) {
-      if (entry.pointer) pointers.emplace(entry.pointer->sha256, *entry.pointer);
-    }
-  }
-  return pointers;
-}
-
 }  // namespace
 
 RepoProblems Repositories::verify() {
@@ -87,7 +71,10 @@ void Repositories::verify_one(const Repo& repo, const std::string& name,
   }
 
   std::vector<std::string> wanted;
-  auto pointers = pointers_of(git);
+  std::map<std::string, git::LfsPointer> pointers;
+  for (const git::NewBlob& blob : git.all_pointers()) {
+    pointers.emplace(blob.pointer->sha256, *blob.pointer);
+  }
   for (const auto& [sha256, pointer] : pointers) wanted.push_back(sha256);
   auto objects = context_.large_files->find_many(repo.id, wanted);
   for (const auto& [sha256, pointer] : pointers) {
