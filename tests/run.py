@@ -59,7 +59,11 @@ def unit(tally: Tally) -> None:
 
 def python_suite(name: str, places: str, tally: Tally, lock: str = "tools", env: dict | None = None,
                  extra: list[str] | None = None) -> None:
-    python = environments.python_of(lock)
+    try:
+        python = environments.python_of(lock)
+    except subprocess.CalledProcessError as error:
+        tally.failed.append(f"{name}: the environment '{lock}' could not be installed: {error}")
+        return
     report = RESULTS / f"{name.replace(' ', '-')}.xml"
     run(name, [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *places.split(),
                f"--junitxml={report}", *(extra or [])], report, tally,
