@@ -71,7 +71,7 @@ http::Response exists(const Call& call, const hub::RepoExists& error) {
 http::Response create(Call& call) {
   json::object body = call.json_body();
   hub::NewRepo wanted{.type = type_of(body), .repo_id = id_of(call, body)};
-  wanted.is_private = privacy_of(body).value_or(false);
+  wanted.is_private = privacy_of(body);
   wanted.sdk = get_string(body, "sdk").value_or("");
   wanted.license = get_string(body, "license").value_or("");
   if (const json::array* files = get_array(body, "files")) {

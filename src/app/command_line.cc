@@ -159,10 +159,15 @@ class CommandLine {
   void add_org() {
     CLI::App* orgs = group("org", "Organisations");
     CLI::App* make =
-        add(*orgs, "add", "Make an organisation", "  hearth org add acme --owner alice\n");
-    make->add_option("name", name_, "The name, also of the namespace")->required();
-    make->add_option("--owner", other_, "The user who becomes its admin")->required();
-    act(make, [this](Instance& instance) { org_add(instance, name_, other_); });
+        add(*orgs, "add", "Make an organisation",
+            "  hearth org add acme --owner alice\n"
+            "  hearth org add lab --owner alice --fullname \"The Lab\" --private-by-default\n");
+    make->add_option("name", org_.name, "The name, also of the namespace")->required();
+    make->add_option("--owner", org_.owner, "The user who becomes its admin")->required();
+    make->add_option("--fullname", org_.fullname, "The name that people read");
+    make->add_flag("--private-by-default", org_.private_by_default,
+                   "Its repositories are private when their maker says nothing of it");
+    act(make, [this](Instance& instance) { org_add(instance, org_); });
 
     CLI::App* list = add(*orgs, "list", "List organisations", "  hearth org list --json\n");
     json_flag(list);
@@ -262,6 +267,7 @@ class CommandLine {
   std::function<int()> action_ = [] { return 2; };
   UserAddOptions user_;
   TokenAddOptions token_;
+  hub::NewOrganisation org_;
   std::string name_, other_, role_;
   bool as_json_ = false;
   bool undo_ = false;

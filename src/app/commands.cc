@@ -253,10 +253,9 @@ void token_revoke(Instance& instance, const std::string& user, const std::string
   say("Revoked the token '" + name + "' of " + user + ".");
 }
 
-void org_add(Instance& instance, const std::string& name, const std::string& owner) {
-  auto made =
-      instance.accounts.create_organisation(Actor::command_line(), {.name = name, .owner = owner});
-  say("Made the organisation " + made.name + "; its admin is " + owner + ".");
+void org_add(Instance& instance, const hub::NewOrganisation& wanted) {
+  auto made = instance.accounts.create_organisation(Actor::command_line(), wanted);
+  say("Made the organisation " + made.name + "; its admin is " + wanted.owner + ".");
 }
 
 void org_list(Instance& instance, bool as_json) {

@@ -37,7 +37,7 @@ void token_add(Instance& instance, const TokenAddOptions& options);
 void token_list(Instance& instance, const std::string& user, bool as_json);
 void token_revoke(Instance& instance, const std::string& user, const std::string& name);
 
-void org_add(Instance& instance, const std::string& name, const std::string& owner);
+void org_add(Instance& instance, const hub::NewOrganisation& wanted);
 void org_list(Instance& instance, bool as_json);
 void org_member_add(Instance& instance, const std::string& org, const std::string& user,
                     const std::string& role);

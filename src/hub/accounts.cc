@@ -210,8 +210,10 @@ Organisation Accounts::create_organisation(const Actor& by, const NewOrganisatio
       .created_ms = clock_.now_ms()};
   database_.write([&](db::Tx& tx) {
     const User owner = require_user(tx, wanted.owner);
-    if (!store::insert_namespace(tx, {organisation.id, NamespaceKind::kOrg, organisation.name},
-                                 organisation.created_ms)) {
+    if (!store::insert_namespace(
+            tx,
+            {organisation.id, NamespaceKind::kOrg, organisation.name, wanted.private_by_default},
+            organisation.created_ms)) {
       throw Error(ErrorKind::kConflict, "The name '" + organisation.name + "' is taken.");
     }
     store::insert_organisation(tx, organisation);

@@ -27,7 +27,8 @@ enum class NamespaceKind { kUser, kOrg };
 struct Namespace {
   std::string id;  // Of the user or organisation.
   NamespaceKind kind = NamespaceKind::kUser;
-  std::string name;  // As its owner writes it; compares without case.
+  std::string name;                 // As its owner writes it; compares without case.
+  bool private_by_default = false;  // Of repositories whose maker says nothing of it.
 };
 
 struct User {
@@ -61,6 +62,7 @@ struct NewOrganisation {
   std::string name;
   std::string fullname = {};  // Empty: the name.
   std::string owner;          // The user who becomes its admin.
+  bool private_by_default = false;
 };
 
 struct Member {

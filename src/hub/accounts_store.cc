@@ -59,20 +59,24 @@ void read_user(const db::Row& row, size_t column, Identity& identity) {
 }  // namespace
 
 std::optional<Namespace> find_namespace(db::Tx& tx, std::string_view name_key) {
-  constexpr std::string_view kSql = "SELECT id, kind, name FROM namespace WHERE name_key = ?1";
+  constexpr std::string_view kSql =
+      "SELECT id, kind, name, private_by_default FROM namespace WHERE name_key = ?1";
   const auto row = tx.query_one(kSql, {name_key});
   if (!row) return std::nullopt;
   return Namespace{.id = row->get_text(0),
                    .kind = row->get_text(1) == "org" ? NamespaceKind::kOrg : NamespaceKind::kUser,
-                   .name = row->get_text(2)};
+                   .name = row->get_text(2),
+                   .private_by_default = row->get_bool(3)};
 }
 
 bool insert_namespace(db::Tx& tx, const Namespace& entry, int64_t now_ms) {
   constexpr std::string_view kSql =
-      "INSERT INTO namespace (name_key, id, kind, name, created_ms) VALUES (?1, ?2, ?3, ?4, ?5)"
+      "INSERT INTO namespace (name_key, id, kind, name, created_ms, private_by_default)"
+      " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
       " ON CONFLICT (name_key) DO NOTHING";
   const std::string_view kind = entry.kind == NamespaceKind::kOrg ? "org" : "user";
-  return tx.execute(kSql, {to_lower(entry.name), entry.id, kind, entry.name, now_ms}) == 1;
+  return tx.execute(kSql, {to_lower(entry.name), entry.id, kind, entry.name, now_ms,
+                           entry.private_by_default}) == 1;
 }
 
 void insert_user(db::Tx& tx, const User& user, const std::optional<std::string>& password_hash,

@@ -84,7 +84,6 @@ Repo Repositories::create(const Caller& caller, const NewRepo& wanted) {
   repo.type = wanted.type;
   repo.repo_id = wanted.repo_id;
   repo.creator_id = caller.identity.user_id;
-  repo.is_private = wanted.is_private;
   repo.sdk = wanted.sdk;
   repo.created_ms = context_.clock->now_ms();
   repo.updated_ms = repo.created_ms;
@@ -92,6 +91,7 @@ Repo Repositories::create(const Caller& caller, const NewRepo& wanted) {
     Namespace owner = require_namespace(tx, wanted.repo_id.namespace_name);
     repo.namespace_id = owner.id;
     repo.repo_id.namespace_name = owner.name;
+    repo.is_private = wanted.is_private.value_or(owner.private_by_default);
     if (auto existing = find_repo_row(tx, wanted.type, wanted.repo_id)) throw_created(*existing);
   });
   auto files = initial_files(wanted);

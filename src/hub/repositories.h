@@ -38,7 +38,7 @@ struct InitialFile {
 struct NewRepo {
   RepoType type = RepoType::kModel;
   RepoId repo_id;
-  bool is_private = false;
+  std::optional<bool> is_private = {};  // Nothing: as its namespace has it.
   std::string sdk = {};                 // Spaces: gradio, streamlit, docker, static
   std::string license = {};             // Becomes the front matter of a README.md.
   std::vector<InitialFile> files = {};  // In place of the defaults of the same path.

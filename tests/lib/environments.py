@@ -30,12 +30,21 @@ def _interpreter() -> str:
     raise RuntimeError("Python 3.11 is not installed: apt-get install python3")
 
 
-def _uv() -> str:
-    """uv, itself from a lock: it installs the large environment in a fifth of pip's time."""
-    folder = _ready("uv", lambda folder, lock: subprocess.run(
+def _installer() -> Path:
+    """uv, itself from a lock: it installs the large environment in a fifth of pip's time. And what pip needs to look
+    into a source distribution."""
+    return _ready("uv", lambda folder, lock: subprocess.run(
         [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(lock)],
         check=True))
-    return str(folder / "bin" / "uv")
+
+
+def _uv() -> str:
+    return str(_installer() / "bin" / "uv")
+
+
+def installer_python() -> Path:
+    """An interpreter with pip, to download what is no wheel."""
+    return _installer() / "bin" / "python"
 
 
 def _ready(name: str, install) -> Path:
