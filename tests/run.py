@@ -98,7 +98,13 @@ def clients(tally: Tally) -> None:
                  env={"HEARTH_TEST_DATABASE": os.environ["HEARTH_TEST_POSTGRES"]})
 
 
-SUITES = {"unit": unit, "layers": layers, "command-line": command_line, "docs": docs, "wire": wire, "clients": clients}
+def conformance(tally: Tally) -> None:
+    for name, options in (("conformance", []), ("conformance without xet", ["--without-xet"])):
+        report = RESULTS / f"{name.replace(' ', '-')}.xml"
+        run(name, [sys.executable, "tests/conformance/run.py", f"--report={report}", *options], report, tally)
+
+
+SUITES = {"unit": unit, "layers": layers, "command-line": command_line, "docs": docs, "wire": wire, "clients": clients, "conformance": conformance}
 
 
 def main() -> int:

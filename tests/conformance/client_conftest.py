@@ -82,3 +82,11 @@ def repo_factory(api):
     yield make
     for repo_id, repo_type, token in made:
         api.delete_repo(repo_id, repo_type=repo_type, token=token, missing_ok=True)
+
+
+@pytest.fixture
+def new_repo_id(api):
+    """A name that is free; what the test makes of it is deleted."""
+    repo_id = f"{constants.USER}/repo-{uuid.uuid4().hex[:10]}"
+    yield repo_id
+    api.delete_repo(repo_id, missing_ok=True)

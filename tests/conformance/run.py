@@ -29,8 +29,7 @@ from lib import environments  # noqa: E402
 FILES = ("test_hf_api", "test_snapshot_download", "test_file_download", "test_hf_file_system", "test_cache_layout",
          "test_cache_no_symlinks", "test_utils_cache", "test_commit_api", "test_commit_scheduler", "test_xet_upload", "test_repocard",
          "test_cli", "test_cli_discussions", "test_kernels", "test_buckets", "test_buckets_cli", "test_buckets_hf_file_system",
-         "test_copy_files", "test_bucket_live_follow", "test_hub_mixin", "test_hub_mixin_pytorch", "test_auth", "test_lfs",
-         "test_upload_pipeline", "test_verification", "test_utils_http", "test_utils_telemetry", "test_utils_pagination")
+         "test_copy_files", "test_bucket_live_follow", "test_hub_mixin", "test_hub_mixin_pytorch", "test_utils_http", "test_utils_telemetry")
 # Those in which it matters by which way large files go.
 FILES_OF_TRANSFERS = ("test_hf_api", "test_snapshot_download", "test_file_download", "test_hf_file_system", "test_cache_layout",
                       "test_commit_scheduler", "test_repocard", "test_hub_mixin")
@@ -53,16 +52,17 @@ def client_tests() -> Path:
         tar.extractall(target, filter="data")
     folder = target / f"{name[1]}-{name[2]}" / "tests"
     shutil.copy(HERE / "client_conftest.py", folder / "conftest.py")
+    shutil.copytree(HERE / "fixtures", folder / "fixtures")
     (folder / "__init__.py").touch()
     return folder
 
 
-def run_file(folder: Path, name: str, env: dict[str, str]) -> dict[str, tuple[str, str]]:
+def run_file(python: Path, folder: Path, name: str, env: dict[str, str]) -> dict[str, tuple[str, str]]:
     """Outcome and message of each test of one file, in a process of its own with a hub of its own."""
     report = folder.parent / f"{name}.xml"
     log = folder.parent / f"{name}.log"
     with open(log, "w") as out:
-        subprocess.run([str(environments.python_of("current")), "-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider",
+        subprocess.run([str(python), "-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider",
                         "--timeout", "60", f"tests/{name}.py", f"--junitxml={report}"],
                        cwd=folder.parent, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **env}, timeout=900)
     if not report.exists():
@@ -117,21 +117,22 @@ def main() -> int:
     files = options.files or (FILES_OF_TRANSFERS if options.without_xet else FILES)
     begin = time.monotonic()
     folder = client_tests()
+    python = environments.python_of("current")
     env = {"HEARTH_TESTS": str(TESTS), "HEARTH_BIN": os.environ.get("HEARTH_BIN", str(BUILD / "bin" / "hearth")), "HF_HUB_DISABLE_TELEMETRY": "0"}
     if options.without_xet:
         env["HF_HUB_DISABLE_XET"] = "1"
     outcomes: dict[str, tuple[str, str]] = {}
     with ThreadPoolExecutor(2) as pool:
-        for found in pool.map(lambda name: run_file(folder, name, env), files):
+        for found in pool.map(lambda name: run_file(python, folder, name, env), files):
             outcomes.update(found)
 
-    path = HERE / ("expected-without-xet.tsv" if options.without_xet else "expected.tsv")
+    path = HERE / "expected.tsv"
     expected = read_expected(path)
     failed = {identity: message for identity, (outcome, message) in outcomes.items() if outcome == "failed"}
     if options.update:
         kept = {identity: expected.get(identity) or reason_of(message) for identity, message in failed.items()}
-        if options.files:
-            kept |= {identity: reason for identity, reason in expected.items() if identity.split(".")[0] not in options.files}
+        if options.files or options.without_xet:
+            kept |= {identity: reason for identity, reason in expected.items() if identity not in outcomes}
         path.write_text("# Tests of the client that do not pass, each with its reason; made by run.py --update.\n" +
                         "".join(f"{identity}\t{reason}\n" for identity, reason in sorted(kept.items())))
         expected = kept
