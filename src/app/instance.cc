@@ -66,6 +66,7 @@ Instance::Instance(Settings wanted, const Clock& with_clock)
       parts(context()),
       listing(*database, access),
       downloads(*database, clock),
+      likes(*database, clock, access),
       rate_limiter({}, clock) {}
 
 hub::HubContext Instance::context() {
@@ -91,6 +92,7 @@ api::Services Instance::services() {
   services.community = &parts.community;
   services.listing = &listing;
   services.downloads = &downloads;
+  services.likes = &likes;
   services.tasks = &tasks;
   services.audit = &audit;
   services.blobs = &blobs;

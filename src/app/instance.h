@@ -13,6 +13,7 @@
 #include "hub/accounts.h"
 #include "hub/audit.h"
 #include "hub/downloads.h"
+#include "hub/likes.h"
 #include "hub/listing.h"
 #include "hub/parts.h"
 #include "hub/tasks.h"
@@ -42,6 +43,7 @@ class Instance {
   hub::RepositoryParts parts;
   hub::Listing listing;
   hub::Downloads downloads;
+  hub::Likes likes;
   api::RateLimiter rate_limiter;
 
   hub::HubContext context();

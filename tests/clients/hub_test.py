@@ -378,6 +378,24 @@ def test_cards_and_what_follows_from_them(api, new_name):
         api.upload_file(path_or_fileobj=b"---\nlicense: [unclosed\n---\n", path_in_repo="README.md", repo_id=repo_id)
 
 
+def test_likes_are_counted_listed_and_taken_back(api, model, new_name, server, token, bob_token):
+    hidden = new_name()
+    api.create_repo(hidden, private=True)
+    for who, repo_id in ((token, model), (bob_token, model), (token, model), (token, hidden)):
+        assert server.request("POST", f"/api/models/{repo_id}/like", {}, who)[0] == 200
+    assert api.model_info(model).likes == 2
+    assert {user.username for user in api.list_repo_likers(model)} == {"alice", "bob"}
+    assert set(api.list_liked_repos("alice").models) >= {model, hidden}
+    assert hidden not in HfApi(token=False).list_liked_repos("alice").models
+    assert [found.id for found in api.list_models(search=model.split("/")[1], sort="likes")] == [model]
+    api.unlike(model)
+    api.unlike(model)
+    assert api.model_info(model).likes == 1
+    assert [user.username for user in api.list_repo_likers(model)] == ["bob"]
+    api.delete_repo(hidden)
+    assert hidden not in api.list_liked_repos("alice").models
+
+
 def test_expand_answers_only_what_was_asked(api, model):
     info = api.model_info(model, expand=["sha", "likes"])
     assert info.sha and info.likes == 0 and info.downloads is None and info.created_at is None
