@@ -1,11 +1,14 @@
 // Who the caller is, and what may be known of people and organisations.
 
+#include <algorithm>
+
 #include "api/api.h"
 #include "base/hash.h"
 #include "base/text.h"
 #include "hub/accounts.h"
 #include "hub/accounts_json.h"
 #include "hub/listing.h"
+#include "hub/repositories.h"
 
 namespace hearth::api {
 namespace {
@@ -179,6 +182,55 @@ http::Response members(Call& call) {
   return response;
 }
 
+/// What the repositories of a namespace take up, those of the caller's sight. All in one page: a
+/// namespace has some thousands at the most.
+http::Response storage_of(Call& call, const std::string& namespace_name) {
+  struct Row {
+    hub::Repo repo;
+    uint64_t bytes;
+  };
+  std::vector<Row> rows;
+  uint64_t total_bytes = 0;
+  for (hub::Repo& repo : call.services.repositories->list_of_namespace(namespace_name)) {
+    if (!call.services.access->may(call.who(), repo, hub::RepoAction::kSee)) continue;
+    uint64_t bytes = call.services.repositories->used_storage_bytes(repo);
+    total_bytes += bytes;
+    rows.push_back({std::move(repo), bytes});
+  }
+  // The largest first: that is what one looks for.
+  std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.bytes > b.bytes; });
+  json::array answer;
+  for (const Row& row : rows) {
+    double percent = total_bytes == 0 ? 0
+                                      : 100.0 * static_cast<double>(row.bytes) /
+                                            static_cast<double>(total_bytes);
+    answer.push_back(json::object{{"id", row.repo.repo_id.full()},
+                                  {"type", std::string(hub::to_string(row.repo.type))},
+                                  {"updatedAt", iso8601_ms(row.repo.updated_ms)},
+                                  {"visibility", row.repo.is_private ? "private" : "public"},
+                                  {"storage", row.bytes},
+                                  {"storagePercent", percent}});
+  }
+  return reply(answer);
+}
+
+http::Response own_storage(Call& call) {
+  return storage_of(call, call.who()->name);
+}
+
+http::Response organisation_storage(Call& call) {
+  auto org = call.services.accounts->find_organisation(call.param("org"));
+  if (!org) throw Error(ErrorKind::kNotFound, "There is no organisation of that name.");
+  const hub::Identity& who = *call.who();
+  bool is_member = std::any_of(who.orgs.begin(), who.orgs.end(), [&](const auto& membership) {
+    return membership.org_id == org->id;
+  });
+  if (!is_member && !who.is_admin) {
+    throw Error(ErrorKind::kForbidden, "Only members of " + org->name + " see what it stores.");
+  }
+  return storage_of(call, org->name);
+}
+
 /// A letter on a colour, both taken from the name: the same for everyone, and nothing is stored. It
 /// does not tell whether there is anyone of that name.
 http::Response avatar(Call& call) {
@@ -235,6 +287,18 @@ std::span<const Route> account_routes() {
        .handler = members,
        .summary = "The members of an organisation, in pages.",
        .source = "huggingface_hub hf_api.py list_organization_members"},
+      {.method = "GET",
+       .pattern = "/api/settings/repositories",
+       .allow = Allow::kSignedIn,
+       .handler = own_storage,
+       .summary = "The caller's repositories and what each takes up.",
+       .source = "huggingface_hub hf_api.py list_user_repos"},
+      {.method = "GET",
+       .pattern = "/api/organizations/{org}/settings/repositories",
+       .allow = Allow::kSignedIn,
+       .handler = organisation_storage,
+       .summary = "An organisation's repositories and what each takes up, for its members.",
+       .source = "huggingface_hub hf_api.py list_user_repos"},
       {.method = "GET",
        .pattern = "/avatars/{name}",
        .allow = Allow::kAnyone,

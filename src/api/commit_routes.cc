@@ -43,7 +43,8 @@ http::Response preupload(Call& call) {
   for (const json::value& value : *files) {
     const json::object* file = value.if_object();
     if (file == nullptr) throw Error(ErrorKind::kInvalid, "Each of 'files' must be an object.");
-    hub::PreuploadFile wanted{.path = require_string(*file, "path")};
+    hub::PreuploadFile wanted;
+    wanted.path = require_string(*file, "path");
     auto size = get_int(*file, "size");
     if (!size || *size < 0) {
       throw Error(ErrorKind::kInvalid, "The 'size' of " + wanted.path + " must be a number.");

@@ -128,3 +128,15 @@ def test_what_is_on_the_hub(model):
     assert model in hf("models", "info", model).stdout
     hf("repos", "delete-files", model, "code/it.py")
     assert "it.py" not in hf("models", "ls", model, "-R").stdout
+
+
+def test_what_takes_up_how_much(api, model, new_name, bob_token):
+    api.upload_file(path_or_fileobj=os.urandom(300_000), path_in_repo="w.bin", repo_id=model)
+    team = new_name("acme")
+    api.create_repo(team, repo_type="dataset", private=True)
+    assert model in hf("repos", "ls", "--limit", "1000").stdout
+    [mine] = [repo for repo in api.list_user_repos() if repo.id == model]
+    assert 300_000 <= mine.storage < 400_000 and mine.visibility == "public"
+    [theirs] = [repo for repo in api.list_user_repos(namespace="acme") if repo.id == team]
+    assert theirs.visibility == "private" and theirs.type == "dataset"
+    assert hf("repos", "ls", "--namespace", "acme", check=False, HF_TOKEN=bob_token).returncode != 0
