@@ -144,6 +144,10 @@ struct Route {
   /// Authorization holds something other than a credential of the hub (a Xet token): `check` reads
   /// it.
   bool own_credential = false;
+  /// A token that is not valid counts as none: pages, signed links, and what clients ask before
+  /// they think of tokens. Elsewhere it is refused, also where a stranger would get an answer, so
+  /// that nobody takes a part of a list for the whole.
+  bool any_credential = false;
 };
 
 /// One request on its way through a handler.

@@ -74,16 +74,40 @@ http::Response error_page(const Error& error, int status, const http::RequestHea
   return page(title, body, status);
 }
 
+/// Sentences that clients compare as a whole (hub-api 2.3).
+bool is_exact(std::string_view message) {
+  return message == "Access to this resource is disabled.";
+}
+
+/// git shows a refusal's text to its user when it is plain text (remote-curl.c,
+/// show_http_message).
+bool is_for_git(const http::RequestHead& head) {
+  std::string_view path = head.raw_path;
+  return path.ends_with("/info/refs") || path.ends_with("/git-upload-pack") ||
+         path.ends_with("/git-receive-pack");
+}
+
 http::Response reply_to(const Error& error, const http::RequestHead& head) {
   int status = status_of(error.kind());
   if (status >= 500 && status != 501) {
     log_error("{} {} -> {} [{}] {}", head.method, head.raw_path, status, head.request_id,
               error.what());
   }
-  http::Response response = is_for_a_person(head)
-                                ? error_page(error, status, head)
-                                : reply(json::object{{"error", error.message()}}, status);
-  response.headers.set("X-Error-Message", cut_utf8(error.message(), 1000));
+  std::string message = error.message();
+  // Python clients put a full stop behind it ("403 Forbidden: <text>.", hub-api 2.3).
+  if (status == 403 && message.ends_with('.') && !is_exact(message)) message.pop_back();
+  http::Response response;
+  if (is_for_git(head)) {
+    std::string text = message;
+    if (status == 401) text += " Use an access token as the password.";
+    response = http::Response::bytes(text + "\n", "text/plain; charset=utf-8");
+    response.status = status;
+  } else if (is_for_a_person(head)) {
+    response = error_page(error, status, head);
+  } else {
+    response = reply(json::object{{"error", message}}, status);
+  }
+  response.headers.set("X-Error-Message", cut_utf8(message, 1000));
   if (!error.code().empty()) response.headers.set("X-Error-Code", error.code());
   if (error.retry_after_s() > 0) {
     response.headers.set("Retry-After", std::to_string(error.retry_after_s()));

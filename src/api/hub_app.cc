@@ -87,7 +87,8 @@ std::optional<hub::Identity> identity_of(const Services& services, const http::R
   return identity;
 }
 
-/// The same path with the repository's new name; the query stays.
+/// The same path with the repository's new name; the query stays. Without scheme and host:
+/// huggingface_hub up to 1.x follows only such (file_download.py, "only relative paths").
 std::string moved_location(const Call& call, const Router::Match& match, const hub::Repo& repo,
                            bool git_suffix) {
   auto segments = split(std::string_view(call.head.raw_path).substr(1), '/');
@@ -100,7 +101,9 @@ std::string moved_location(const Call& call, const Router::Match& match, const h
     }
   }
   if (!call.head.raw_query.empty()) path += "?" + call.head.raw_query;
-  return call.url(path);
+  // The public URL may have a path of its own, behind a proxy.
+  std::string url = call.url(path);
+  return url.substr(url.find('/', url.find("://") + 3));
 }
 
 std::optional<hub::RepoAction> repo_action(Allow allow) {
@@ -157,7 +160,8 @@ http::Response wrong_method(const std::string& allowed) {
 /// got in.
 bool open_before_setup(const Route& route) {
   return route.allow == Allow::kSignedUrl || route.pattern == "/health" ||
-         route.pattern == "/api/agent-harnesses" || route.pattern == "/v1/telemetry" ||
+         route.pattern == "/api/agent-harnesses" ||
+         route.pattern.find("telemetry") != std::string_view::npos ||
          route.pattern.starts_with("/setup");
 }
 
@@ -166,7 +170,8 @@ bool open_before_setup(const Route& route) {
 std::optional<http::Response> admit(Call& call, const Router::Match& match) {
   const Route& route = *call.route;
   const Services& services = call.services;
-  bool lenient = route.allow == Allow::kAnyone || route.allow == Allow::kSignedUrl;
+  bool lenient = route.any_credential || route.allow == Allow::kSignedUrl ||
+                 (route.allow == Allow::kAnyone && !route.pattern.starts_with("/api/"));
   if (!route.own_credential) {
     try {
       call.identity = identity_of(services, call.head);

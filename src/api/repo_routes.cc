@@ -90,8 +90,24 @@ http::Response create(Call& call) {
       wanted.files.push_back(std::move(initial));
     }
   }
+  // Named to the user, not dropped in silence: huggingface_hub logs X-HF-Warning.
+  std::vector<std::string> not_kept;
+  for (const char* field : {"hardware", "region", "resourceGroupId", "secrets", "sleepTimeSeconds",
+                            "template", "variables", "volumes"}) {
+    if (const json::value* value = find(body, field)) {
+      bool is_empty = value->is_array() && value->get_array().empty();
+      if (!is_empty) not_kept.push_back(field);
+    }
+  }
   try {
-    return created(call, call.services.repositories->create(call.caller(), wanted), 200);
+    http::Response response =
+        created(call, call.services.repositories->create(call.caller(), wanted), 200);
+    if (!not_kept.empty()) {
+      response.headers.set(http::kWarning,
+                           "create; This hub does not run Spaces yet and has not kept: " +
+                               join(not_kept, ", ") + ".");
+    }
+    return response;
   } catch (const hub::RepoExists& error) {
     return exists(call, error);
   }

@@ -5,6 +5,7 @@
 #include <map>
 
 #include <CLI/CLI.hpp>
+#include <sys/stat.h>
 
 #include "api/api.h"
 #include "app/commands.h"
@@ -61,7 +62,14 @@ class CommandLine {
   void on_data(CLI::App* command, std::function<int(Instance&)> run) {
     command->callback([this, command, run = std::move(run)] {
       chosen_ = &settings_[command];
-      action_ = [this, run] {
+      action_ = [this, command, run] {
+        // A mistyped folder is not an empty hub that is all in order.
+        if (command != first_of_all_ && !is_data_folder(chosen_->data_dir)) {
+          throw Error(ErrorKind::kNotFound,
+                      chosen_->data_dir.string() +
+                          " is not a data folder. Name the hub's with --data or HEARTH_DATA; "
+                          "'hearth serve' or 'hearth user add' makes a new one.");
+        }
         Instance instance(*chosen_);
         return run(instance);
       };
@@ -78,6 +86,11 @@ class CommandLine {
     on_data(command, std::function<void(Instance&)>(std::move(run)));
   }
 
+  void limit_option(CLI::App* command) {
+    command->add_option("--limit", limit_, "At most so many, the newest first")
+        ->check(CLI::Range(1, 1'000'000'000))
+        ->capture_default_str();
+  }
   void json_flag(CLI::App* command) {
     command->add_flag("--json", as_json_, "Print JSON, for programs");
   }
@@ -100,6 +113,7 @@ class CommandLine {
     CLI::App* users = group("user", "People");
     CLI::App* make = add(*users, "add", "Make a user",
                          "  hearth user add alice --admin --password-stdin < password.txt\n");
+    first_of_all_ = make;
     make->add_option("name", user_.name, "The name, also of the namespace")->required();
     make->add_option("--fullname", user_.fullname, "The name that people read");
     make->add_option("--email", user_.email, "An e-mail address");
@@ -241,13 +255,15 @@ class CommandLine {
     CLI::App* tasks =
         add(root_, "tasks", "List background work", "  hearth tasks --state failed\n");
     tasks->add_option("--state", name_, "queued, running, done, failed or cancelled");
+    limit_option(tasks);
     json_flag(tasks);
-    act(tasks, [this](Instance& instance) { task_list(instance, name_, as_json_); });
+    act(tasks, [this](Instance& instance) { task_list(instance, name_, limit_, as_json_); });
 
     CLI::App* audit = add(root_, "audit", "List who changed what", "  hearth audit --json\n");
     audit->add_option("--target", name_, "Only changes of this id or name");
+    limit_option(audit);
     json_flag(audit);
-    act(audit, [this](Instance& instance) { audit_list(instance, name_, as_json_); });
+    act(audit, [this](Instance& instance) { audit_list(instance, name_, limit_, as_json_); });
 
     CLI::App* routes = root_.add_subcommand("routes", "Print every HTTP route as markdown");
     routes->callback([this] {
@@ -264,11 +280,13 @@ class CommandLine {
   std::map<CLI::App*, Settings> settings_;
   Settings none_;
   Settings* chosen_ = &none_;
+  CLI::App* first_of_all_ = nullptr;  // The command that may come before any server has run.
   std::function<int()> action_ = [] { return 2; };
   UserAddOptions user_;
   TokenAddOptions token_;
   hub::NewOrganisation org_;
   std::string name_, other_, role_;
+  int64_t limit_ = 1000;
   bool as_json_ = false;
   bool undo_ = false;
   bool yes_ = false;
@@ -292,6 +310,8 @@ int status_of(const Error& error) {
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
+  // What is private on the hub is private on its machine.
+  ::umask(0077);
   try {
     CommandLine command_line;
     return command_line.run(argc, argv);

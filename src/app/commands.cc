@@ -350,8 +350,15 @@ void repo_delete(Instance& instance, const std::string& name, bool yes) {
   say("Deleted " + repo.repo_id.full() + ".");
 }
 
-void task_list(Instance& instance, const std::string& state, bool as_json) {
+/// Says that a list was cut, where only a person sees it.
+void tell_of_more(size_t count, int64_t limit) {
+  if (count < static_cast<size_t>(limit)) return;
+  std::fprintf(stderr, "There may be more than these %zu: see --limit.\n", count);
+}
+
+void task_list(Instance& instance, const std::string& state, int64_t limit, bool as_json) {
   hub::TaskFilter filter;
+  filter.limit = limit;
   if (!state.empty()) {
     for (auto known : {hub::TaskState::kQueued, hub::TaskState::kRunning, hub::TaskState::kDone,
                        hub::TaskState::kFailed, hub::TaskState::kCancelled}) {
@@ -375,11 +382,13 @@ void task_list(Instance& instance, const std::string& state, bool as_json) {
     rows.push_back({task.id, task.kind, text, std::to_string(task.attempts),
                     iso8601_ms(task.created_ms), task.error.value_or("")});
   }
+  tell_of_more(list.size(), limit);
   as_json ? say_json(list) : say_table(rows);
 }
 
-void audit_list(Instance& instance, const std::string& target, bool as_json) {
+void audit_list(Instance& instance, const std::string& target, int64_t limit, bool as_json) {
   hub::AuditFilter filter;
+  filter.limit = limit;
   if (!target.empty()) filter.target = target;
   json::array list;
   std::vector<std::vector<std::string>> rows = {{"TIME", "WHO", "ACTION", "TARGET", "DETAIL"}};
@@ -393,6 +402,7 @@ void audit_list(Instance& instance, const std::string& target, bool as_json) {
     rows.push_back({iso8601_ms(entry.time_ms), entry.actor.name, entry.action, entry.target,
                     json::serialize(entry.detail)});
   }
+  tell_of_more(list.size(), limit);
   as_json ? say_json(list) : say_table(rows);
 }
 

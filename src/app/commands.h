@@ -49,8 +49,8 @@ void repo_list(Instance& instance, const std::string& namespace_name, bool as_js
 void repo_info(Instance& instance, const std::string& repo, bool as_json);
 void repo_delete(Instance& instance, const std::string& repo, bool yes);
 
-void task_list(Instance& instance, const std::string& state, bool as_json);
-void audit_list(Instance& instance, const std::string& target, bool as_json);
+void task_list(Instance& instance, const std::string& state, int64_t limit, bool as_json);
+void audit_list(Instance& instance, const std::string& target, int64_t limit, bool as_json);
 
 /// The exit status: 1 when something is damaged.
 int verify_command(Instance& instance, bool rebuild, bool as_json);

@@ -167,7 +167,10 @@ int promised(const api::Route& route, Role role) {
   bool may_write = role == Role::kWriter || role == Role::kOwner || role == Role::kAdministrator;
   switch (route.allow) {
     case Allow::kAnyone:
-      return 0;
+      // Nobody takes what a stranger sees for the whole because a token has ended.
+      return role == Role::kRevoked && route.pattern.starts_with("/api/") && !route.any_credential
+                 ? 401
+                 : 0;
     case Allow::kSignedIn:
       if (role == Role::kStranger || role == Role::kRevoked) return 401;
       return has_repo && !is_member ? 404 : 0;

@@ -68,7 +68,8 @@ std::atomic<uint64_t> passed_steps{0};
 /// and forgotten): the process stops, and starts again from what is really there. A full disk is
 /// the exception, since the write it belongs to was never acknowledged.
 [[noreturn]] void fsync_failed(const std::string& what, int error_number) {
-  if (error_number == ENOSPC || error_number == EDQUOT) throw_errno("fsync of " + what, error_number);
+  if (error_number == ENOSPC || error_number == EDQUOT)
+    throw_errno("fsync of " + what, error_number);
   log_error("flushing {} to the disk failed ({}); stopping, because durable data may be lost", what,
             std::strerror(error_number));
   ::_exit(74);  // EX_IOERR of sysexits.h
@@ -76,10 +77,13 @@ std::atomic<uint64_t> passed_steps{0};
 
 }  // namespace
 
-void failpoint(std::string_view name) {
+namespace {
+
+/// The error that a step is to meet; 0: none. Does not return from a step that is to crash.
+int injected_error(std::string_view name) {
   passed_steps.fetch_add(1, std::memory_order_relaxed);
   Failpoints& all = failpoints();
-  if (!all.active) return;
+  if (!all.active) return 0;
   int error_number = -1;
   {
     std::lock_guard lock(all.mutex);
@@ -91,7 +95,13 @@ void failpoint(std::string_view name) {
     }
   }
   if (error_number == 0) ::kill(::getpid(), SIGKILL);
-  if (error_number > 0) throw_errno(name, error_number);
+  return std::max(error_number, 0);
+}
+
+}  // namespace
+
+void failpoint(std::string_view name) {
+  if (int error_number = injected_error(name)) throw_errno(name, error_number);
 }
 
 uint64_t failpoint_count() {
@@ -173,15 +183,17 @@ void write_all(const Fd& fd, ByteView bytes) {
 }
 
 void fsync_file(const Fd& fd) {
-  failpoint("fsync_file");
+  if (int error_number = injected_error("fsync_file")) fsync_failed("a file", error_number);
   while (::fsync(fd.get()) != 0) {
     if (errno != EINTR) fsync_failed("a file", errno);
   }
 }
 
 void fsync_dir(const fs::path& path) {
-  failpoint("fsync_dir");
   const fs::path& target = path.empty() ? fs::path(".") : path;
+  if (int error_number = injected_error("fsync_dir")) {
+    fsync_failed("the folder " + target.string(), error_number);
+  }
   Fd fd(::open(target.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) throw_errno("open folder " + target.string(), errno);
   while (::fsync(fd.get()) != 0) {

@@ -117,7 +117,8 @@ bool past_the_gate(const Identity* who, const Repo& repo, const AccessPolicy& po
       who == nullptr
           ? subject +
                 ". You must have access to it and be authenticated to access it. Please log in."
-          : subject + " and you are not in the authorized list. Visit its page to ask for access.";
+          : subject + " and you are not in the authorized list. Ask " +
+                repo.repo_id.namespace_name + " for access.";
   throw Error(who == nullptr ? ErrorKind::kUnauthenticated : ErrorKind::kForbidden,
               std::move(message), {.code = "GatedRepo"});
 }
@@ -148,9 +149,14 @@ void Access::require(const Identity* who, const Repo& repo, RepoAction action) c
     throw Error(ErrorKind::kForbidden,
                 "This token does not have the right to do this: use one with the role 'write'.");
   }
-  throw Error(ErrorKind::kForbidden, "You don't have the rights to do this to " +
-                                         repo.repo_id.full() +
-                                         ": ask its owner to give you write access.");
+  std::string sentence = "You don't have the rights to do this to " + repo.repo_id.full() + ": ";
+  if (action == RepoAction::kAdminister) {
+    sentence += "only who administers " + repo.repo_id.namespace_name + " has.";
+  } else {
+    sentence += "only " + repo.repo_id.namespace_name +
+                " has. Open a pull request instead (create_pr=True).";
+  }
+  throw Error(ErrorKind::kForbidden, std::move(sentence));
 }
 
 void Access::throw_repo_not_found(const Identity* who) {

@@ -280,9 +280,13 @@ std::vector<Membership> Accounts::list_memberships(std::string_view user_id) {
   return database_.read([&](db::Tx& tx) { return store::list_memberships(tx, user_id); });
 }
 
+bool Accounts::has_administrator() {
+  return database_.read([](db::Tx& tx) { return store::has_administrator(tx); });
+}
+
 bool Accounts::needs_setup() {
   if (set_up_.load(std::memory_order_relaxed)) return false;
-  const bool set_up = database_.read([](db::Tx& tx) { return store::has_administrator(tx); });
+  const bool set_up = has_administrator();
   if (set_up) set_up_.store(true, std::memory_order_relaxed);
   return !set_up;
 }

@@ -248,6 +248,8 @@ class Accounts {
   // --- The first start ---
   /// True until there has been an administrator: the hub answers nothing else until then.
   bool needs_setup();
+  /// Asks the database each time; throws when it does not answer.
+  bool has_administrator();
   /// A new single-use token for /setup/<token>; older ones stop working.
   std::string create_setup_token();
   bool is_setup_token(std::string_view token);

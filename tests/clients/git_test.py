@@ -129,3 +129,22 @@ def test_datasets_and_spaces_have_their_prefix(api, new_name, token, tmp_path):
     git("clone", "-q", clone_url(name, token, "datasets/"), str(tmp_path / "d"))
     git("clone", "-q", clone_url(name, token, "spaces/"), str(tmp_path / "s"))
     assert (tmp_path / "s" / "README.md").read_text().startswith("---\n")
+
+
+def test_who_is_refused_reads_why(api, model, token, bob_token, server, tmp_path):
+    work = tmp_path / "work"
+    git("clone", "-q", clone_url(model, token), str(work))
+    (work / "a.txt").write_text("1")
+    git("add", ".", cwd=work)
+    git("commit", "-qm", "one", cwd=work)
+    reading = server.add_token("alice", "git-reading", "read")
+    refused = git("push", clone_url(model, reading), "HEAD:main", cwd=work, check=False)
+    assert refused.returncode != 0 and "use one with the role 'write'" in refused.stderr
+    refused = git("push", clone_url(model, bob_token), "HEAD:main", cwd=work, check=False)
+    assert refused.returncode != 0 and "you may not write to this repository" in refused.stderr
+    api.update_repo_settings(model, gated="manual")
+    refused = git("clone", clone_url(model, bob_token), str(tmp_path / "gated"), check=False)
+    assert refused.returncode != 0 and "is restricted and you are not in the authorized list" in refused.stderr
+    # The password of an account is none for git, and the answer says what is.
+    refused = git("clone", clone_url(model, "alice-password"), str(tmp_path / "password"), check=False)
+    assert refused.returncode != 0 and "access token as the password" in refused.stderr

@@ -40,6 +40,12 @@ def test_each_type_is_made_found_and_deleted(api, new_name, repo_type):
     api.delete_repo(repo_id, repo_type=repo_type, missing_ok=True)
 
 
+def test_what_a_space_cannot_have_yet_is_said(api, new_name, caplog):
+    with caplog.at_level("WARNING", logger="huggingface_hub"):
+        api.create_repo(new_name(), repo_type="space", space_sdk="static", space_secrets=[{"key": "A", "value": "b"}])
+    assert "secrets" in caplog.text and "not kept" in caplog.text
+
+
 def test_names_compare_without_case_and_keep_it(api, new_name):
     repo_id = new_name() + "-CamelCase"
     api.create_repo(repo_id)
@@ -120,9 +126,10 @@ def test_a_read_token_reads_and_a_revoked_one_is_dead_at_once(api, model, server
         reader.upload_file(path_or_fileobj=b"x", path_in_repo="x.txt", repo_id=model)
     assert caught.value.response.status_code == 403
     server.hearth("token", "revoke", "alice", "reading")
-    with pytest.raises(HfHubHTTPError) as caught:
-        reader.model_info(model)
-    assert caught.value.response.status_code == 401
+    for asked in (lambda: reader.model_info(model), lambda: list(reader.list_models(author="alice"))):
+        with pytest.raises(HfHubHTTPError) as caught:
+            asked()
+        assert caught.value.response.status_code == 401
 
 
 def test_a_fine_grained_token_does_what_it_names(api, model, new_name, server):

@@ -37,6 +37,18 @@ def test_2_create_exists_and_delete(api, new_name):
         api.repo_info(repo_id)
 
 
+def test_2_moved_repository_answers_to_its_old_name(api, model, new_name, tmp_path):
+    api.upload_file(path_or_fileobj=b"text", path_in_repo="a.txt", repo_id=model)
+    api.upload_file(path_or_fileobj=some_bytes(300_000), path_in_repo="w.bin", repo_id=model)
+    to = new_name("acme")
+    api.move_repo(model, to)
+    with open(hf_hub_download(model, "a.txt", cache_dir=tmp_path / "one"), "rb") as file:
+        assert file.read() == b"text"
+    with open(hf_hub_download(model, "w.bin", cache_dir=tmp_path / "one"), "rb") as file:
+        assert file.read() == some_bytes(300_000)
+    assert snapshot_download(model, cache_dir=tmp_path / "all")
+
+
 def test_3_small_file_up_and_down(api, model):
     info = api.upload_file(path_or_fileobj=b"hello", path_in_repo="dir/h.txt", repo_id=model)
     assert info.oid == api.repo_info(model).sha
