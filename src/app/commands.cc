@@ -406,21 +406,40 @@ void audit_list(Instance& instance, const std::string& target, int64_t limit, bo
   as_json ? say_json(list) : say_table(rows);
 }
 
-int verify_command(Instance& instance, bool rebuild, bool as_json) {
-  if (rebuild) {
-    blob::VerifyReport report = instance.large_files.rebuild();
-    for (const std::string& problem : report.problems) say("rebuild: " + problem);
-    std::string after;
-    while (true) {
-      auto page = instance.parts.repositories.list(after);
-      if (page.empty()) break;
-      for (const hub::Repo& repo : page) instance.parts.receive.rebuild_index(repo);
-      after = page.back().id;
+namespace {
+
+/// Makes everything derived again. A repository that cannot be read is a problem, and no reason to
+/// leave the others as they are.
+CheckedPart rebuild_all(Instance& instance) {
+  CheckedPart part{.name = "rebuilt"};
+  part.problems = instance.large_files.rebuild().problems;
+  std::string after;
+  while (true) {
+    auto page = instance.parts.repositories.list(after);
+    if (page.empty()) return part;
+    for (const hub::Repo& repo : page) {
+      try {
+        instance.parts.receive.rebuild_index(repo);
+        ++part.checked_count;
+      } catch (const Error& error) {
+        if (!instance.parts.repositories.find_by_id(repo.id)) continue;  // Removed meanwhile.
+        part.problems.push_back(std::string(hub::to_string(repo.type)) + " " + repo.repo_id.full() +
+                                ": " + error.message());
+      }
     }
+    after = page.back().id;
   }
+}
+
+}  // namespace
+
+int verify_command(Instance& instance, bool rebuild, bool as_json) {
+  std::vector<CheckedPart> parts;
+  if (rebuild) parts.push_back(rebuild_all(instance));
+  for (CheckedPart& part : verify(instance)) parts.push_back(std::move(part));
   size_t problem_count = 0;
   json::array list;
-  for (const CheckedPart& part : verify(instance)) {
+  for (const CheckedPart& part : parts) {
     problem_count += part.problems.size();
     json::array problems;
     for (const std::string& problem : part.problems) problems.emplace_back(problem);

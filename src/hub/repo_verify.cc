@@ -1,7 +1,9 @@
 // What `hearth verify` compares about repositories.
 
+#include <chrono>
 #include <map>
 #include <set>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -21,6 +23,16 @@ namespace {
 constexpr int64_t kPage = 500;
 constexpr size_t kFsckLinesMax = 10;
 
+/// Whether a folder that nobody owns vanishes while one looks: the task that removes it is at work.
+bool is_going(const fs::path& path) {
+  constexpr int kLooksMax = 20;
+  for (int look = 0; look < kLooksMax; ++look) {
+    if (!fs::exists(path)) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(250));
+  }
+  return false;
+}
+
 }  // namespace
 
 RepoProblems Repositories::verify() {
@@ -33,13 +45,7 @@ RepoProblems Repositories::verify() {
     for (const Repo& repo : repos) {
       known.insert(repo.id);
       ++found.checked_count;
-      std::string name =
-          fmt::format("{} {} ({})", to_string(repo.type), repo.repo_id.full(), repo.id);
-      try {
-        verify_one(repo, name, found.problems);
-      } catch (const std::exception& error) {
-        found.problems.push_back(name + " cannot be read: " + error.what());
-      }
+      verify_settled(repo, found.problems);
     }
     after = repos.back().id;
   }
@@ -47,14 +53,43 @@ RepoProblems Repositories::verify() {
   for (const auto& shelf : fs::directory_iterator(context_.data_dir / "git", error)) {
     for (const auto& entry : fs::directory_iterator(shelf.path(), error)) {
       std::string id = entry.path().stem().string();
-      // A repository that was made or removed while this ran is none.
-      if (known.contains(id) || find_by_id(id)) continue;
+      // A repository that was made or removed while this ran is none, nor one that is being made:
+      // its mark goes with the end of that, or with the next start.
+      std::string name = entry.path().filename().string();
+      if (name.starts_with(".tmp-")) continue;  // As the marks, it goes at the next start.
+      name.resize(std::min(name.find(".git"), name.size()));
+      if (known.contains(id) || fs::exists(shelf.path() / (name + ".git.creating"))) continue;
+      if (find_by_id(name) || is_going(entry.path())) continue;
       found.problems.push_back("the folder git/" + shelf.path().filename().string() + "/" +
                                entry.path().filename().string() +
                                " belongs to no repository: a creation or a removal was cut short");
     }
   }
   return found;
+}
+
+void Repositories::verify_settled(const Repo& repo, std::vector<std::string>& problems) {
+  constexpr int kLooksMax = 5;
+  std::optional<Repo> now = repo;
+  for (int look = 1; now; ++look) {
+    std::string name =
+        fmt::format("{} {} ({})", to_string(now->type), now->repo_id.full(), now->id);
+    std::vector<std::string> found;
+    try {
+      verify_one(*now, name, found);
+    } catch (const std::exception& error) {
+      found.push_back(name + " cannot be read: " + error.what());
+    }
+    if (found.empty()) return;
+    // What was seen may be a change under way: a name whose task has not yet written it to the
+    // folder, a folder on its way out. Damage is still there at the last look.
+    if (look == kLooksMax) {
+      problems.insert(problems.end(), found.begin(), found.end());
+      return;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100 * look));
+    now = find_by_id(repo.id);
+  }
 }
 
 void Repositories::verify_one(const Repo& repo, const std::string& name,

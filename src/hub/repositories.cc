@@ -70,6 +70,13 @@ uint64_t folder_bytes(const fs::path& dir) {
   return sum;
 }
 
+/// Stands beside the folder of a repository that is being made.
+constexpr std::string_view kCreationMark = ".creating";
+
+fs::path creation_mark(const fs::path& dir) {
+  return dir.string() + std::string(kCreationMark);
+}
+
 }  // namespace
 
 Repositories::Repositories(HubContext context, Receive& receive)
@@ -99,9 +106,12 @@ Repo Repositories::create(const Caller& caller, const NewRepo& wanted) {
 
   fs::path dir = git_dir(repo);
   make_dirs(dir.parent_path());
-  git::GitRepo::init(dir, config_of(repo));
+  // Says to the next start that what it finds here without a row was never acknowledged.
+  fs::path mark = creation_mark(dir);
+  write_durably(mark, "");
   bool recording = false;
   try {
+    git::GitRepo::init(dir, config_of(repo));
     git::CommitBuilder builder(dir, std::nullopt);
     for (const auto& [path, content] : files) {
       builder.put_blob(git::RepoPath::require(path), as_bytes(content));
@@ -133,16 +143,22 @@ Repo Repositories::create(const Caller& caller, const NewRepo& wanted) {
     });
     if (!inserted) {
       remove_tree(dir);
+      remove_tree(mark);
       auto existing = find(repo.type, repo.repo_id);
       if (existing) throw_created(existing->repo);
       throw Error(ErrorKind::kUnavailable, "Another request used this name. Please try again.");
     }
     repo.head_oid = row.new_oid;
   } catch (...) {
-    // Once the row may be there, the folder stays: a connection can break after its commit.
-    if (!recording) remove_tree(dir);
+    // Once the row may be there, the folder stays: a connection can break after its commit. The
+    // mark stays with it, for the next start to decide.
+    if (!recording) {
+      remove_tree(dir);
+      remove_tree(mark);
+    }
     throw;
   }
+  remove_tree(mark);
   return repo;
 }
 
@@ -266,7 +282,32 @@ uint64_t Repositories::used_storage_bytes(const Repo& repo) {
       [&](db::Tx& tx) { return pointed_bytes(tx, repo.id) + git_bytes_of(tx, repo.id); });
 }
 
+void Repositories::drop_unfinished_creations() {
+  std::error_code error;
+  for (const auto& shelf : fs::directory_iterator(context_.data_dir / "git", error)) {
+    std::vector<fs::path> entries;
+    for (const auto& entry : fs::directory_iterator(shelf.path(), error)) {
+      entries.push_back(entry.path());
+    }
+    for (const fs::path& mark : entries) {
+      // A mark whose writing was cut short (base/fs names such files so).
+      if (mark.filename().string().starts_with(".tmp-")) remove_tree(mark);
+      if (mark.extension() != kCreationMark) continue;
+      fs::path dir = fs::path(mark).replace_extension();
+      if (!find_by_id(dir.stem().string())) {
+        // The folder, and what git's own preparation may have left beside it.
+        for (const fs::path& entry : entries) {
+          if (entry != mark && entry.string().starts_with(dir.string())) remove_tree(entry);
+        }
+        log_info("the creation of repository {} was cut short and is undone", dir.stem().string());
+      }
+      remove_tree(mark);
+    }
+  }
+}
+
 void Repositories::catch_up() {
+  drop_unfinished_creations();
   for (const std::string& id : receive_.pending_repos()) {
     auto repo = find_by_id(id);
     if (!repo) continue;
@@ -285,15 +326,28 @@ void Repositories::register_tasks(TaskRunner& runner) {
     if (find_by_id(id)) return;
     fs::path dir = hub::git_dir(context_, id);
     remove_tree(dir);
+    // A task or a reader that was at work on it may have put something into it meanwhile.
+    if (fs::exists(dir)) {
+      throw Error(ErrorKind::kUnavailable, "The folder is still in use.", {.retry_after_s = 1});
+    }
   });
   runner.handle("repo.write_config", [this](TaskContext& task) {
     auto repo = find_by_id(require_string(task.payload(), "repo_id"));
-    if (repo) open_git(*repo).update_config(config_of(*repo));
+    if (repo) unless_gone(*repo, [&] { open_git(*repo).update_config(config_of(*repo)); });
   });
   runner.handle("repo.content", [this](TaskContext& task) {
     auto repo = find_by_id(require_string(task.payload(), "repo_id"));
-    if (repo) after_change(*repo);
+    if (repo) unless_gone(*repo, [&] { after_change(*repo); });
   });
+}
+
+void Repositories::unless_gone(const Repo& repo, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error&) {
+    // Removed under the task's hands: then there is nothing left to do, and nothing wrong.
+    if (find_by_id(repo.id)) throw;
+  }
 }
 
 void Repositories::after_change(const Repo& repo) {

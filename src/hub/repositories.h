@@ -7,6 +7,7 @@
 // task, so that a crash leaves a folder without a row (verify reports it), never the reverse.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -128,6 +129,12 @@ class Repositories {
  private:
   /// What a change of content leaves to do: packing, measuring, headers of weight files.
   void after_change(const Repo& repo);
+  /// Runs the work of a task; an error counts for nothing when the repository has gone meanwhile.
+  void unless_gone(const Repo& repo, const std::function<void()>& work);
+  /// What a crash left of repositories that were being made. Only while no other server works here.
+  void drop_unfinished_creations();
+  /// verify_one until it finds nothing, or the same again and again.
+  void verify_settled(const Repo& repo, std::vector<std::string>& problems);
   void verify_one(const Repo& repo, const std::string& name, std::vector<std::string>& problems);
   void verify_index(const Repo& repo, const git::GitRepo& git, const std::string& name,
                     std::vector<std::string>& problems);

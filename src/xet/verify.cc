@@ -1,10 +1,12 @@
 // Comparing what is stored with what its name and record say, and making the records again.
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "xet/shard.h"
 #include "xet/table_cache.h"
 #include "xet/xet.h"
 #include "xet/xet_rows.h"
@@ -105,6 +107,11 @@ blob::VerifyReport XetStore::verify_files() const {
 
 blob::VerifyReport XetStore::verify_shards() const {
   blob::VerifyReport report;
+  // Those of the database first: what is registered while this runs has its shard by then.
+  std::vector<MerkleHash> known;
+  for_each_hash(database_, rows::files_after,
+                [&](const MerkleHash& hash) { known.push_back(hash); });
+  std::set<MerkleHash> told;  // Files that a shard on the disk describes.
   for_each_stored(options_.data_dir / "shards", [&](const MerkleHash& hash, const fs::path& path) {
     report.checked_count += 1;
     try {
@@ -112,11 +119,21 @@ blob::VerifyReport XetStore::verify_shards() const {
       report.checked_bytes += bytes.size();
       if (shard_hash(as_bytes(bytes)) != hash) {
         report.problems.push_back(fmt::format("shard {}: it is damaged", hash.text()));
+        return;
       }
+      Shard shard =
+          value_or_throw(parse_shard(as_bytes(bytes)), "it cannot be read", ErrorKind::kCorrupt);
+      for (const ShardFile& file : shard.files) told.insert(file.hash);
     } catch (const Error& error) {
       report.problems.push_back(fmt::format("shard {}: {}", hash.text(), error.message()));
     }
   });
+  // Shards and xorbs together are the truth: a file that only the database knows of is lost with
+  // it.
+  for (const MerkleHash& hash : known) {
+    if (told.contains(hash)) continue;
+    report.problems.push_back(fmt::format("file {}: no shard describes it any more", hash.text()));
+  }
   return report;
 }
 

@@ -423,7 +423,17 @@ TEST_P(Xet, ADamagedShardIsFound) {
   for (const auto& entry : fs::recursive_directory_iterator(at_.dir / "shards")) {
     if (entry.is_regular_file()) at_.damage(entry.path(), 100);
   }
-  EXPECT_EQ(at_.store.verify_shards().problems.size(), 1u);
+  // The shard, and the file that only it described.
+  EXPECT_EQ(at_.store.verify_shards().problems.size(), 2u);
+}
+
+TEST_P(Xet, ALostShardIsFound) {
+  at_.upload_vector("v1", kAlice);
+  at_.upload_vector("v2", kAlice);
+  EXPECT_TRUE(at_.store.verify_shards().problems.empty());
+  fs::remove_all(at_.dir / "shards");
+  fs::create_directories(at_.dir / "shards");
+  EXPECT_EQ(at_.store.verify_shards().problems.size(), 2u);
 }
 
 TEST_P(Xet, TheTablesAreMadeAgainFromTheFiles) {
