@@ -106,7 +106,7 @@ enum class VirtualHost {
 };
 
 /// Requests of one class share a limit of requests per caller.
-enum class RateClass { kRead, kWrite, kLogin, kData };
+enum class RateClass { kRead, kWrite, kLogin, kPoll, kData };
 
 class Call;
 using Handler = http::Response (*)(Call&);
@@ -184,6 +184,7 @@ class Call {
   void set_sink(http::BodySink* sink) { sink_ = sink; }
 
   /// "https://hub.example": configured, or as this request reached us. No trailing slash.
+  std::string remote_address() const;  // The peer's, or what a trusted proxy says of it.
   std::string public_url() const;
   /// public_url + path; `path_and_query` begins with '/'.
   std::string url(std::string_view path_and_query) const {

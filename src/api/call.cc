@@ -16,7 +16,17 @@ const std::string& Call::param(std::string_view name) const {
 
 hub::Caller Call::caller() const {
   HEARTH_ASSERT(identity.has_value(), "only routes for someone signed in have a caller");
-  return {.identity = *identity, .remote_address = head.remote_address};
+  return {.identity = *identity, .remote_address = remote_address()};
+}
+
+std::string Call::remote_address() const {
+  if (services.trust_forwarded) {
+    // The last entry is the one that our own proxy has written.
+    std::string_view list = head.headers.get("X-Forwarded-For").value_or("");
+    std::string_view last = trim(list.substr(list.rfind(',') + 1));
+    if (!last.empty() && last.size() <= 64) return std::string(last);
+  }
+  return head.remote_address;
 }
 
 std::string Call::public_url() const {

@@ -45,19 +45,19 @@ http::Response preupload(Call& call) {
     if (file == nullptr) throw Error(ErrorKind::kInvalid, "Each of 'files' must be an object.");
     hub::PreuploadFile wanted;
     wanted.path = require_string(*file, "path");
-    auto size = get_int(*file, "size");
+    auto size = optional_int(*file, "size");
     if (!size || *size < 0) {
       throw Error(ErrorKind::kInvalid, "The 'size' of " + wanted.path + " must be a number.");
     }
     wanted.size_bytes = static_cast<uint64_t>(*size);
-    auto sample = from_base64(get_string(*file, "sample").value_or(""));
+    auto sample = from_base64(optional_string(*file, "sample").value_or(""));
     if (!sample)
       throw Error(ErrorKind::kInvalid, "The 'sample' of " + wanted.path + " is not base64.");
     wanted.sample = as_text(*sample);
     request.files.push_back(std::move(wanted));
   }
-  request.git_ignore = get_string(body, "gitIgnore");
-  request.git_attributes = get_string(body, "gitAttributes");
+  request.git_ignore = optional_string(body, "gitIgnore");
+  request.git_attributes = optional_string(body, "gitAttributes");
   json::array answers;
   for (const hub::PreuploadAnswer& answer : call.services.commits->preupload(
            call.repo(), call.param("rev"), request, creates_pr(call))) {
@@ -128,8 +128,8 @@ class CommitSink : public http::BodySink {
   void begin(const json::object& value) {
     if (draft_) throw Error(ErrorKind::kInvalid, "A commit has one header.");
     hub::CommitHeader header{.summary = require_string(value, "summary"),
-                             .description = get_string(value, "description").value_or(""),
-                             .parent_commit = get_string(value, "parentCommit").value_or("")};
+                             .description = optional_string(value, "description").value_or(""),
+                             .parent_commit = optional_string(value, "parentCommit").value_or("")};
     draft_.emplace(call_.services.commits->begin(
         call_.caller(), call_.repo(),
         {.revision = call_.param("rev"), .create_pr = creates_pr(call_)}, std::move(header)));
@@ -142,12 +142,12 @@ class CommitSink : public http::BodySink {
     }
     std::string path = require_string(value, "path");
     // @huggingface/hub renames so: the new content with the path that it had before.
-    if (auto old_path = get_string(value, "oldPath"); old_path && *old_path != path) {
+    if (auto old_path = optional_string(value, "oldPath"); old_path && *old_path != path) {
       draft_->delete_file(*old_path);
     }
     if (key == "file") {
       std::string content = require_string(value, "content");
-      std::string encoding = get_string(value, "encoding").value_or("utf-8");
+      std::string encoding = optional_string(value, "encoding").value_or("utf-8");
       if (encoding == "base64") {
         auto decoded = from_base64(content);
         if (!decoded) {
@@ -160,12 +160,12 @@ class CommitSink : public http::BodySink {
         throw Error(ErrorKind::kInvalid, "The encoding of " + path + " must be base64 or utf-8.");
       }
     } else if (key == "lfsFile") {
-      std::string algorithm = get_string(value, "algo").value_or("sha256");
+      std::string algorithm = optional_string(value, "algo").value_or("sha256");
       if (algorithm != "sha256" && algorithm != "sha_256") {
         throw Error(ErrorKind::kInvalid, "Large files are named by their SHA-256.");
       }
       std::optional<uint64_t> size_bytes;
-      if (auto size = get_int(value, "size"); size && *size >= 0) {
+      if (auto size = optional_int(value, "size"); size && *size >= 0) {
         size_bytes = static_cast<uint64_t>(*size);
       }
       draft_->put_large(path, require_string(value, "oid"), size_bytes);

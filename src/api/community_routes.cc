@@ -5,6 +5,7 @@
 
 #include "api/api.h"
 #include "base/text.h"
+#include "hub/access.h"
 #include "hub/community.h"
 
 namespace hearth::api {
@@ -41,14 +42,17 @@ http::Response list(Call& call) {
 http::Response create(Call& call) {
   json::object body = call.json_body();
   hub::NewDiscussion wanted{.title = require_string(body, "title"),
-                            .description = get_string(body, "description").value_or(""),
-                            .is_pull_request = get_bool(body, "pullRequest").value_or(false)};
+                            .description = optional_string(body, "description").value_or(""),
+                            .is_pull_request = optional_bool(body, "pullRequest").value_or(false)};
   return reply(call.services.community->create(call.caller(), call.repo(), wanted));
 }
 
 http::Response details(Call& call) {
-  return reply(call.services.community->details(call.repo(), number_of(call),
-                                                {.with_diff = call.query.flag("diff")}));
+  // A diff shows content, which may be behind a gate.
+  bool with_diff = call.query.flag("diff") &&
+                   call.services.access->may(call.who(), call.repo(), hub::RepoAction::kReadFiles);
+  return reply(
+      call.services.community->details(call.repo(), number_of(call), {.with_diff = with_diff}));
 }
 
 http::Response comment(Call& call) {
@@ -72,14 +76,14 @@ http::Response set_status(Call& call) {
   json::object answer;
   answer["newStatus"] = call.services.community->set_status(
       call.caller(), call.repo(), number_of(call), require_string(body, "status"),
-      get_string(body, "comment").value_or(""));
+      optional_string(body, "comment").value_or(""));
   return reply(answer);
 }
 
 http::Response merge(Call& call) {
   json::object body = body_or_empty(call);
   std::string oid = call.services.community->merge(call.caller(), call.repo(), number_of(call),
-                                                   get_string(body, "comment").value_or(""));
+                                                   optional_string(body, "comment").value_or(""));
   return reply(json::object{{"success", true}, {"mergeCommitId", oid}});
 }
 

@@ -82,7 +82,7 @@ http::Response entry_not_found(const std::string& commit_oid) {
 
 void count_download(Call& call, std::string_view path) {
   call.services.downloads->count_file(
-      call.repo(), path, call.identity ? call.identity->user_id : call.head.remote_address);
+      call.repo(), path, call.identity ? call.identity->user_id : call.remote_address());
 }
 
 http::Response answer_file(Call& call, bool raw) {

@@ -113,7 +113,7 @@ std::unique_ptr<http::BodySink> make_push_sink(Call& call) {
 }
 
 http::Response receive_pack(Call& call) {
-  hub::Caller caller{*call.who(), call.head.remote_address};
+  hub::Caller caller{*call.who(), call.remote_address()};
   std::string report =
       call.services.receive->push(caller, call.repo(), call.sink<PushSink>().pack());
   return not_cached(

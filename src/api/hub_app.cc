@@ -42,6 +42,9 @@ std::optional<std::string> cookie(const http::RequestHead& head, std::string_vie
 /// A browser sends the session cookie along with forms of other sites; those carry another Origin.
 void refuse_foreign_origin(const http::RequestHead& head) {
   if (head.method == "GET" || head.method == "HEAD" || head.method == "OPTIONS") return;
+  if (head.headers.get("Sec-Fetch-Site") == "cross-site") {
+    throw Error(ErrorKind::kForbidden, "This request came from another site and was refused.");
+  }
   auto origin = head.headers.get("Origin");
   if (!origin) return;
   size_t host_begin = origin->find("://");
@@ -187,7 +190,7 @@ std::optional<http::Response> admit(Call& call, const Router::Match& match) {
                 "server printed when it started, or runs 'hearth user add NAME --admin'.");
   }
   services.rate_limiter->take(route.rate,
-                              call.identity ? call.identity->user_id : call.head.remote_address);
+                              call.identity ? call.identity->user_id : call.remote_address());
   if (!match.repo_id.empty()) {
     auto id = hub::RepoId::parse(match.repo_id);
     if (!id) hub::Access::throw_repo_not_found(call.who());
@@ -197,7 +200,9 @@ std::optional<http::Response> admit(Call& call, const Router::Match& match) {
     // What a stranger may not see must not be told by its redirect either.
     services.access->require(call.who(), found->repo, hub::RepoAction::kSee);
     if (found->moved && route.follow_moves) {
-      bool git_suffix = call.head.raw_path.find(".git/") != std::string::npos;
+      // The suffix of the repository's own segment; a file may be below "x.git/".
+      auto segments = split(std::string_view(call.head.raw_path).substr(1), '/');
+      bool git_suffix = segments[match.repo_begin + match.repo_segments - 1].ends_with(".git");
       http::Response redirect =
           http::Response::redirect(moved_location(call, match, found->repo, git_suffix), 307);
       return redirect;
@@ -231,6 +236,17 @@ std::optional<http::Response> admit(Call& call, const Router::Match& match) {
   return std::nullopt;
 }
 
+/// A repository that was deleted while it was at work looks damaged to whoever was in the middle:
+/// its folder went away under them.
+void throw_if_gone(const Call& call, const Error& error) {
+  bool may_be = error.kind() == ErrorKind::kCorrupt || error.kind() == ErrorKind::kInternal ||
+                error.kind() == ErrorKind::kUnavailable || error.kind() == ErrorKind::kNotFound;
+  if (!may_be || !call.has_repo()) return;
+  if (!call.services.repositories->find_by_id(call.repo().id)) {
+    hub::Access::throw_repo_not_found(call.who());
+  }
+}
+
 }  // namespace
 
 HubApp::HubApp(Services services) : services_(std::move(services)), router_(all_routes()) {}
@@ -253,7 +269,13 @@ std::variant<http::Plan, http::Response> HubApp::begin(const http::RequestHead& 
 
   const Route& route = *match->route;
   auto run = [call, &route] {
-    http::Response response = route.handler(*call);
+    http::Response response;
+    try {
+      response = route.handler(*call);
+    } catch (const Error& error) {
+      throw_if_gone(*call, error);
+      throw;
+    }
     add_cors(response);
     return response;
   };

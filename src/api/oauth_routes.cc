@@ -80,7 +80,7 @@ http::Response token(Call& call) {
     std::string grant;
     Query form;
     if (call.head.content_type_is("application/json")) {
-      grant = get_string(call.json_body(), "grant_type").value_or("");
+      grant = optional_string(call.json_body(), "grant_type").value_or("");
     } else {
       form = call.form_body();
       grant = form.get("grant_type").value_or("");
@@ -188,7 +188,7 @@ std::span<const Route> oauth_routes() {
        .summary = "Tokens for an approved device login or for a refresh token.",
        .source = "huggingface_hub utils/_oauth_device.py poll_device_token, refresh_access_token",
        .body_bytes_max = kFormBytesMax,
-       .rate = RateClass::kLogin},
+       .rate = RateClass::kPoll},
       {.method = "GET",
        .pattern = "/oauth/userinfo",
        .allow = Allow::kSignedIn,

@@ -18,6 +18,8 @@ int RateLimits::of(RateClass rate) const {
       return write_per_minute;
     case RateClass::kLogin:
       return login_per_minute;
+    case RateClass::kPoll:
+      return poll_per_minute;
     case RateClass::kData:
       return data_per_minute;
   }

@@ -16,6 +16,7 @@ struct RateLimits {
   int read_per_minute = 0;
   int write_per_minute = 0;
   int login_per_minute = 60;
+  int poll_per_minute = 1200;  // Devices that wait for their person: 12 a minute each, by address.
   int data_per_minute = 0;
 
   int of(RateClass rate) const;
@@ -38,7 +39,7 @@ class RateLimiter {
   RateLimits limits_;
   const Clock& clock_;
   std::mutex mutex_;
-  std::array<std::unordered_map<std::string, Bucket>, 4> buckets_;
+  std::array<std::unordered_map<std::string, Bucket>, 5> buckets_;
 };
 
 }  // namespace hearth::api

@@ -74,9 +74,9 @@ http::Response commits(Call& call) {
 
 http::Response create_branch(Call& call) {
   json::object body = body_or_empty(call);
-  hub::NewBranch branch{.starting_point = get_string(body, "startingPoint").value_or(""),
-                        .empty = get_bool(body, "emptyBranch").value_or(false),
-                        .overwrite = get_bool(body, "overwrite").value_or(false)};
+  hub::NewBranch branch{.starting_point = optional_string(body, "startingPoint").value_or(""),
+                        .empty = optional_bool(body, "emptyBranch").value_or(false),
+                        .overwrite = optional_bool(body, "overwrite").value_or(false)};
   call.services.commits->create_branch(call.caller(), call.repo(), call.param("branch"), branch);
   return reply(json::object{{"success", true}});
 }
@@ -89,7 +89,8 @@ http::Response delete_branch(Call& call) {
 http::Response create_tag(Call& call) {
   json::object body = call.json_body();
   call.services.commits->create_tag(call.caller(), call.repo(), require_string(body, "tag"),
-                                    call.param("rev"), get_string(body, "message").value_or(""));
+                                    call.param("rev"),
+                                    optional_string(body, "message").value_or(""));
   return reply(json::object{{"success", true}});
 }
 
@@ -101,7 +102,7 @@ http::Response delete_tag(Call& call) {
 http::Response super_squash(Call& call) {
   json::object body = body_or_empty(call);
   std::string message =
-      get_string(body, "message").value_or("Super-squash branch '" + call.param("rev") + "'");
+      optional_string(body, "message").value_or("Super-squash branch '" + call.param("rev") + "'");
   std::string oid =
       call.services.commits->super_squash(call.caller(), call.repo(), call.param("rev"), message);
   return reply(json::object{{"success", true}, {"commitOid", oid}});

@@ -18,7 +18,7 @@ constexpr uint64_t kBodyBytesMax = 1u << 20;
 constexpr uint64_t kCreateBytesMax = 32u << 20;
 
 hub::RepoType type_of(const json::object& body) {
-  std::string text = get_string(body, "type").value_or("model");
+  std::string text = optional_string(body, "type").value_or("model");
   auto type = hub::parse_repo_type(text);
   if (type) return *type;
   std::string sentence =
@@ -36,19 +36,22 @@ hub::RepoId id_of(const Call& call, const json::object& body) {
   std::string name = require_string(body, "name");
   std::string full = name;
   if (name.find('/') == std::string::npos) {
-    full = get_string(body, "organization").value_or(call.who()->name) + "/" + name;
+    full = optional_string(body, "organization").value_or(call.who()->name) + "/" + name;
   }
   return value_or_throw(hub::RepoId::parse(full), "Invalid repository name '" + full + "'");
 }
 
-/// `visibility` is today's word, `private` the older clients'.
-std::optional<bool> privacy_of(const json::object& body) {
-  if (auto visibility = get_string(body, "visibility")) {
-    if (*visibility == "public" || *visibility == "protected") return false;
+/// `visibility` is today's word, `private` the older clients'. A protected Space shows its app and
+/// not its files: while there are no apps, that is a private one.
+std::optional<bool> privacy_of(const json::object& body, hub::RepoType type) {
+  if (auto visibility = optional_string(body, "visibility")) {
+    if (*visibility == "public") return false;
     if (*visibility == "private") return true;
-    throw Error(ErrorKind::kInvalid, "A visibility is public or private.");
+    if (*visibility == "protected" && type == hub::RepoType::kSpace) return true;
+    throw Error(ErrorKind::kInvalid,
+                "A visibility is public or private; of a Space also protected.");
   }
-  return get_bool(body, "private");
+  return optional_bool(body, "private");
 }
 
 http::Response created(const Call& call, const hub::Repo& repo, int status) {
@@ -71,16 +74,16 @@ http::Response exists(const Call& call, const hub::RepoExists& error) {
 http::Response create(Call& call) {
   json::object body = call.json_body();
   hub::NewRepo wanted{.type = type_of(body), .repo_id = id_of(call, body)};
-  wanted.is_private = privacy_of(body);
-  wanted.sdk = get_string(body, "sdk").value_or("");
-  wanted.license = get_string(body, "license").value_or("");
+  wanted.is_private = privacy_of(body, wanted.type);
+  wanted.sdk = optional_string(body, "sdk").value_or("");
+  wanted.license = optional_string(body, "license").value_or("");
   if (const json::array* files = get_array(body, "files")) {
     for (const json::value& value : *files) {
       const json::object* file = value.if_object();
       if (file == nullptr) throw Error(ErrorKind::kInvalid, "Each of 'files' must be an object.");
       hub::InitialFile initial{.path = require_string(*file, "path"),
                                .content = require_string(*file, "content")};
-      if (get_string(*file, "encoding") == "base64") {
+      if (optional_string(*file, "encoding") == "base64") {
         auto decoded = from_base64(initial.content);
         if (!decoded) {
           throw Error(ErrorKind::kInvalid, "The content of " + initial.path + " is not base64.");
@@ -147,8 +150,8 @@ http::Response move(Call& call) {
 http::Response settings(Call& call) {
   json::object body = call.json_body();
   hub::RepoSettings changes;
-  changes.is_private = privacy_of(body);
-  changes.discussions_disabled = get_bool(body, "discussionsDisabled");
+  changes.is_private = privacy_of(body, call.repo().type);
+  changes.discussions_disabled = optional_bool(body, "discussionsDisabled");
   if (const json::value* gated = body.if_contains("gated"); gated != nullptr) {
     std::string text = gated->is_string() ? std::string(as_view(gated->get_string())) : "";
     if (text == "auto") {

@@ -77,7 +77,7 @@ http::Response log_in(Call& call) {
   const std::string name = form.get("name").value_or("");
   try {
     const hub::IssuedSession session = call.services.accounts->sign_in(
-        name, form.get("password").value_or(""), call.head.remote_address);
+        name, form.get("password").value_or(""), call.remote_address());
     http::Response response = see_other(next);
     set_cookie(
         response, call,
@@ -159,7 +159,7 @@ http::Response answer_device(Call& call) {
   }
   const bool approve = answer == "approve";
   if (!call.services.accounts->answer_device_request(*person, form.get("user_code").value_or(""),
-                                                     approve, call.head.remote_address)) {
+                                                     approve, call.remote_address())) {
     return code_form("This code is not known, was answered already, or has expired.", 404);
   }
   return message_page(approve ? "Approved" : "Denied",
@@ -204,14 +204,14 @@ http::Response set_up(Call& call) {
                            .password = form.get("password").value_or(""),
                            .is_admin = true};
   try {
-    accounts.use_setup_token(call.param("token"), admin, call.head.remote_address);
+    accounts.use_setup_token(call.param("token"), admin, call.remote_address());
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kNotFound) return setup_not_valid();
     if (!is_for_the_page(error)) throw;
     return setup_form(admin.name, error.message(), status_of(error));
   }
   const hub::IssuedSession session =
-      accounts.sign_in(admin.name, *admin.password, call.head.remote_address);
+      accounts.sign_in(admin.name, *admin.password, call.remote_address());
   http::Response response = see_other("/settings/tokens");
   set_cookie(response, call,
              {.name = kSessionCookie, .value = session.value, .max_age_s = hub::kSessionMs / 1000});
@@ -279,7 +279,7 @@ http::Response change_tokens(Call& call) {
   if (person == nullptr) return see_other("/login?next=/settings/tokens");
   const Query form = call.form_body();
   require_own_form(call, form);
-  const hub::Actor by = hub::Actor::of(*person, call.head.remote_address);
+  const hub::Actor by = hub::Actor::of(*person, call.remote_address());
   const std::string name = form.get("name").value_or("");
   const std::string what = form.get("do").value_or("");
   try {

@@ -81,7 +81,7 @@ http::Response paths_info(Call& call) {
     } else {
       paths.push_back(require_string(body, "paths"));
     }
-    expand = get_bool(body, "expand").value_or(false);
+    expand = optional_bool(body, "expand").value_or(false);
   } else {
     Query form = call.form_body();
     paths = form.get_all("paths");

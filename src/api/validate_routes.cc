@@ -20,7 +20,7 @@ json::array messages_json(const std::vector<std::string>& messages) {
 http::Response validate_yaml(Call& call) {
   json::object body = call.json_body();
   std::string content = require_string(body, "content");
-  std::string type = get_string(body, "repoType").value_or("model");
+  std::string type = optional_string(body, "repoType").value_or("model");
   auto kind = cards::parse_repo_kind(type);
   // Kernels and the like have cards without rules of their own.
   cards::Validation result = cards::validate(content, kind.value_or(cards::RepoKind::kModel));

@@ -9,6 +9,7 @@
 #include "api/xet_call.h"
 #include "base/text.h"
 #include "http/range.h"
+#include "hub/contents.h"
 
 namespace hearth::api {
 namespace {
@@ -57,11 +58,18 @@ void check_write_token(Call& call) {
                                 pull_request ? hub::RepoAction::kDiscuss : hub::RepoAction::kWrite);
 }
 
+/// Throws RevisionNotFound; with create_pr the client has none to name yet (hub-api, trap 5).
+void check_revision(Call& call) {
+  call.services.contents->resolve(call.repo(), call.param("rev"));
+}
+
 http::Response read_token(Call& call) {
+  check_revision(call);
   return token_answer(call, xet::Scope::kRead, false);
 }
 
 http::Response write_token(Call& call) {
+  if (!is_for_pull_request(call)) check_revision(call);
   return token_answer(call, xet::Scope::kWrite, is_for_pull_request(call));
 }
 

@@ -220,7 +220,6 @@ void token_add(Instance& instance, const TokenAddOptions& options) {
   for (const std::string& right : options.rights) {
     wanted.scopes.scopes.push_back(scope_of(instance, right));
   }
-  wanted.scopes.can_read_gated_repos = fine_grained;
   if (options.expires_days > 0) {
     wanted.expires_ms = instance.clock.now_ms() + options.expires_days * 24 * 3600 * 1000;
   }

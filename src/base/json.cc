@@ -66,6 +66,31 @@ const json::array* get_array(const json::object& object, std::string_view key) {
   return value != nullptr ? value->if_array() : nullptr;
 }
 
+namespace {
+
+template <typename T>
+std::optional<T> of_that_type(std::optional<T> value, const json::object& object,
+                              std::string_view key, const char* type) {
+  if (!value && find(object, key) != nullptr) {
+    throw Error(ErrorKind::kInvalid, "The field '" + std::string(key) + "' must be " + type + ".");
+  }
+  return value;
+}
+
+}  // namespace
+
+std::optional<std::string> optional_string(const json::object& object, std::string_view key) {
+  return of_that_type(get_string(object, key), object, key, "a text");
+}
+
+std::optional<int64_t> optional_int(const json::object& object, std::string_view key) {
+  return of_that_type(get_int(object, key), object, key, "a whole number");
+}
+
+std::optional<bool> optional_bool(const json::object& object, std::string_view key) {
+  return of_that_type(get_bool(object, key), object, key, "true or false");
+}
+
 std::string require_string(const json::object& object, std::string_view key) {
   auto text = get_string(object, key);
   if (!text)

@@ -32,6 +32,12 @@ std::optional<bool> get_bool(const json::object& object, std::string_view key);
 const json::object* get_object(const json::object& object, std::string_view key);
 const json::array* get_array(const json::object& object, std::string_view key);
 
+/// For requests: absent and null are nothing, another type is Error{kInvalid} that names the field.
+/// `"private": "true"` must not make something public.
+std::optional<std::string> optional_string(const json::object& object, std::string_view key);
+std::optional<int64_t> optional_int(const json::object& object, std::string_view key);
+std::optional<bool> optional_bool(const json::object& object, std::string_view key);
+
 /// As get_string, but absent or of another type is Error{kInvalid} that names the field.
 std::string require_string(const json::object& object, std::string_view key);
 

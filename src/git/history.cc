@@ -21,11 +21,14 @@ using internal::to_utf8;
 
 namespace {
 
+constexpr int64_t kLastSecond = 253'402'300'799;  // 9999-12-31T23:59:59Z
+
 Signature to_signature(const git_signature* raw) {
   if (raw == nullptr) return {};
   return {.name = to_utf8(raw->name != nullptr ? raw->name : ""),
           .email = to_utf8(raw->email != nullptr ? raw->email : ""),
-          .time_ms = static_cast<int64_t>(raw->when.time) * 1000,
+          // What a date can say: clients parse four digits of year.
+          .time_ms = std::clamp<int64_t>(raw->when.time, 0, kLastSecond) * 1000,
           .offset_minutes = raw->when.offset};
 }
 

@@ -128,6 +128,10 @@ bool past_the_gate(const Identity* who, const Repo& repo, const AccessPolicy& po
 bool Access::may(const Identity* who, const Repo& repo, RepoAction action) const {
   if (!person_may(who, repo, action, policy_.anonymous_read)) return false;
   if (who != nullptr && !credential_may(*who, repo, action)) return false;
+  if (action == RepoAction::kDiscuss && repo.discussions_disabled &&
+      !person_may(who, repo, RepoAction::kWrite, policy_.anonymous_read)) {
+    return false;
+  }
   if (repo.disabled && action != RepoAction::kSee) return who != nullptr && who->is_admin;
   return action != RepoAction::kReadFiles || past_the_gate(who, repo, policy_);
 }
@@ -148,6 +152,10 @@ void Access::require(const Identity* who, const Repo& repo, RepoAction action) c
   if (!credential_may(*who, repo, action)) {
     throw Error(ErrorKind::kForbidden,
                 "This token does not have the right to do this: use one with the role 'write'.");
+  }
+  if (action == RepoAction::kDiscuss && repo.discussions_disabled) {
+    throw Error(ErrorKind::kForbidden,
+                "Discussions and pull requests are disabled for this repository.");
   }
   std::string sentence = "You don't have the rights to do this to " + repo.repo_id.full() + ": ";
   if (action == RepoAction::kAdminister) {

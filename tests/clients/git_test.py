@@ -8,8 +8,8 @@ import pytest
 from huggingface_hub import hf_hub_download
 
 
-def git(*arguments: str, cwd=None, check: bool = True) -> subprocess.CompletedProcess:
-    result = subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, text=True)
+def git(*arguments: str, cwd=None, check: bool = True, **env: str) -> subprocess.CompletedProcess:
+    result = subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, text=True, env={**os.environ, **env})
     if check and result.returncode != 0:
         raise AssertionError(f"git {' '.join(arguments)}:\n{result.stdout}{result.stderr}")
     return result
@@ -148,3 +148,29 @@ def test_who_is_refused_reads_why(api, model, token, bob_token, server, tmp_path
     # The password of an account is none for git, and the answer says what is.
     refused = git("clone", clone_url(model, "alice-password"), str(tmp_path / "password"), check=False)
     assert refused.returncode != 0 and "access token as the password" in refused.stderr
+
+
+def test_a_date_that_no_calendar_has_hurts_nobody(api, model, token, tmp_path):
+    work = tmp_path / "work"
+    git("clone", "-q", clone_url(model, token), str(work))
+    (work / "a.txt").write_text("1")
+    git("add", ".", cwd=work)
+    git("commit", "-qm", "from afar", cwd=work, GIT_COMMITTER_DATE="@9999999999999 +0000", GIT_AUTHOR_DATE="@9999999999999 +0000")
+    git("push", "-q", cwd=work)
+    assert api.model_info(model).last_modified.year == 9999
+    assert api.list_repo_commits(model)[0].title == "from afar"
+    assert all(entry.last_commit for entry in api.list_repo_tree(model, expand=True))
+
+
+def test_what_is_written_into_a_whole_object_is_no_damage(api, model, bob_token, server):
+    """The suite's last test runs `hearth verify` over this too."""
+    modules = b'[submodule "../../evil"]\n\tpath = -x\n\turl = -u./p\n'
+    api.upload_file(path_or_fileobj=modules, path_in_repo=".gitmodules", repo_id=model, create_pr=True, token=bob_token)
+    assert model not in server.verify().stdout
+
+
+def test_files_below_a_folder_with_gits_suffix_follow_a_move(api, model, new_name, tmp_path):
+    api.upload_file(path_or_fileobj=b"x", path_in_repo="foo.git/x.txt", repo_id=model)
+    api.move_repo(model, new_name())
+    with open(hf_hub_download(model, "foo.git/x.txt", cache_dir=tmp_path), "rb") as file:
+        assert file.read() == b"x"
