@@ -71,13 +71,20 @@ class GitLock {
     path_ += ".lock";
     fs::path mark = repo_dir / kRefsLock;
     while (::link(mark.c_str(), path_.c_str()) != 0) {
-      if (errno != EEXIST) throw_errno("link " + path_.string(), errno);
+      int why = errno;
+      if (SteadyClock::now() > deadline) throw_busy(path_);
+      // `git pack-refs --prune` removes folders that have become empty, also between their being
+      // made and this.
+      if (why == ENOENT && fs::exists(mark)) {
+        make_dirs(path_.parent_path());
+        continue;
+      }
+      if (why != EEXIST) throw_errno("link " + path_.string(), why);
       std::error_code error;
       if (fs::equivalent(mark, path_, error)) {
         ::unlink(path_.c_str());
         continue;
       }
-      if (SteadyClock::now() > deadline) throw_busy(path_);
       std::this_thread::sleep_for(kLockRetry);
     }
   }

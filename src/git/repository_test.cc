@@ -342,9 +342,8 @@ TEST(Care, DeletionAndPackingOfRefsMeetSafely) {
   // `git pack-refs` in a loop beside creations and deletions: what was deleted stays deleted.
   TestRepo repo;
   Oid head = repo.commit("main", {{"n", "1"}});
-  std::atomic<bool> done = false;
-  std::thread packer([&] {
-    while (!done) plain_git(repo.dir(), {"pack-refs", "--all", "--prune"});
+  std::jthread packer([&](std::stop_token done) {
+    while (!done.stop_requested()) plain_git(repo.dir(), {"pack-refs", "--all", "--prune"});
   });
   for (int i = 0; i < 60; ++i) {
     GitRepo open = repo.open();
@@ -354,7 +353,7 @@ TEST(Care, DeletionAndPackingOfRefsMeetSafely) {
     open.delete_ref(ref);
     EXPECT_EQ(open.read_ref(ref), std::nullopt);
   }
-  done = true;
+  packer.request_stop();
   packer.join();
   EXPECT_EQ(git_output(repo.dir(), {"for-each-ref", "--format=%(refname)"}), "refs/heads/main");
 }
