@@ -1,5 +1,6 @@
 #include "git/open_repositories.h"
 
+#include <algorithm>
 #include <chrono>
 #include <list>
 #include <mutex>
@@ -8,6 +9,7 @@
 
 #include <git2.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/error.h"
 
@@ -35,7 +37,22 @@ RepositoryStamp stamp_of(const fs::path& dir) {
     stamp.config_inode = seen.st_ino;
     stamp.config_changed_ns = nanoseconds(seen.st_mtim);
   }
+  if (::stat((dir / "packed-refs").c_str(), &seen) == 0) {
+    stamp.packed_refs_inode = seen.st_ino;
+    stamp.packed_refs_changed_ns = nanoseconds(seen.st_mtim);
+    stamp.packed_refs_bytes = seen.st_size;
+  }
   return stamp;
+}
+
+bool is_fresh_change(const RepositoryStamp& stamp) {
+  constexpr int64_t kStepNs =
+      100'000'000;  // Ten steps of the slowest clock that Linux has (100 Hz)
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  int64_t latest_ns =
+      std::max({stamp.packs_changed_ns, stamp.config_changed_ns, stamp.packed_refs_changed_ns});
+  return nanoseconds(now) - latest_ns < kStepNs;
 }
 
 Handle<git_repository> open_now(const fs::path& dir) {
@@ -120,13 +137,13 @@ OpenRepository take_repository(const fs::path& dir) {
   // Read before opening: what changes in between makes the handle look older than it is.
   RepositoryStamp stamp = stamp_of(dir);
   if (stamp.config_inode != 0) {
-    if (auto handle = idle().take(dir.string(), stamp)) return {std::move(handle), stamp};
+    if (auto handle = idle().take(dir.string(), stamp)) return {std::move(handle), stamp, false};
   }
-  return {open_now(dir), stamp};
+  return {open_now(dir), stamp, is_fresh_change(stamp)};
 }
 
 void give_back_repository(const fs::path& dir, OpenRepository repository) noexcept {
-  if (!repository.handle) return;
+  if (!repository.handle || repository.is_fresh_change) return;
   try {
     idle().give_back(dir.string(), std::move(repository));
   } catch (const std::bad_alloc&) {

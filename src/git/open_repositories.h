@@ -10,12 +10,16 @@
 
 namespace hearth::git::internal {
 
-/// What a handle was opened from. When it has changed (packs came or went, the configuration was
-/// written) the handle is not used again; what changes otherwise libgit2 looks up each time.
+/// What a handle was opened from. When it has changed (packs came or went, refs were packed, the
+/// configuration was written) the handle is not used again; what changes otherwise libgit2 looks up
+/// each time.
 struct RepositoryStamp {
   int64_t packs_changed_ns = 0;
   uint64_t config_inode = 0;
   int64_t config_changed_ns = 0;
+  uint64_t packed_refs_inode = 0;
+  int64_t packed_refs_changed_ns = 0;
+  int64_t packed_refs_bytes = 0;
 
   bool operator==(const RepositoryStamp&) const = default;
 };
@@ -23,6 +27,9 @@ struct RepositoryStamp {
 struct OpenRepository {
   Handle<git_repository> handle;
   RepositoryStamp stamp;
+  /// Something of the stamp had changed just before: a file system's clock goes in steps of some
+  /// milliseconds, so that the next change might not show. Such a handle is used once.
+  bool is_fresh_change = false;
 };
 
 /// A handle for this caller alone: a kept one, or a new one. Throws kNotFound.

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "git/git_command.h"
 #include "git/object_writer.h"
 #include "git/quarantine.h"
 #include "git/repository_state.h"
@@ -183,6 +184,20 @@ void remove_packed(const fs::path& path, const std::string& full_name) {
   if (found) write_durably(path, kept);
 }
 
+/// What packed-refs says of a ref; nothing when it is not in there.
+std::optional<Oid> packed_value(const fs::path& path, std::string_view full_name) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return std::nullopt;
+  std::string text = read_file(path, uint64_t{1} << 30);
+  std::string wanted = " " + std::string(full_name) + "\n";
+  for (size_t at = text.find(wanted); at != std::string::npos; at = text.find(wanted, at + 1)) {
+    // "<40 hex digits> <name>": the whole line, not the end of a longer one.
+    if (at < 40 || (at > 40 && text[at - 41] != '\n')) continue;
+    if (auto oid = Oid::parse(std::string_view(text).substr(at - 40, 40))) return oid;
+  }
+  return std::nullopt;
+}
+
 std::string short_name(const std::string& full_name, std::string_view prefix) {
   return full_name.substr(prefix.size());
 }
@@ -219,9 +234,20 @@ RefList GitRepo::refs() const {
 }
 
 std::optional<Oid> GitRepo::read_ref(std::string_view full_name) const {
-  Handle<git_reference> ref = lookup(state_->raw(), std::string(full_name));
-  if (!ref || git_reference_target(ref.get()) == nullptr) return std::nullopt;
-  return from_git(git_reference_target(ref.get()));
+  if (why_bad_ref_name(full_name)) return std::nullopt;
+  // From the files, not by libgit2: that keeps packed-refs parsed, tells changes by the file's time
+  // and size, and misses one within a step of the file system's clock. Here a swap depends on it.
+  // The loose file first: `git pack-refs` removes it after it has written the packed value.
+  std::error_code error;
+  fs::path loose = state_->dir / full_name;
+  if (fs::is_regular_file(loose, error)) {
+    try {
+      return Oid::parse(trim(read_file(loose, 4096)));
+    } catch (const Error& gone) {
+      if (gone.kind() != ErrorKind::kNotFound) throw;  // Packed just now.
+    }
+  }
+  return packed_value(state_->dir / "packed-refs", full_name);
 }
 
 std::optional<Oid> GitRepo::ref_commit(std::string_view full_name) const {
@@ -287,6 +313,18 @@ void GitRepo::delete_ref(const std::string& full_name) {
     if (update_ref_cas(update) == RefUpdateResult::kDone) return;
   }
   throw_busy(state_->dir / full_name);
+}
+
+void GitRepo::pack_refs() {
+  // git removes a loose ref when it still has the value that was packed. One that was deleted and
+  // made again meanwhile with the same value would be lost: so nobody changes refs until it is done.
+  RefsLock refs_lock(state_->dir, SteadyClock::now() + kLockWait);
+  ChildResult result = internal::run_git(
+      {.arguments = {"pack-refs", "--all", "--prune"}, .repo_dir = state_->dir}, {},
+      std::chrono::minutes(5));
+  if (result.status == 0) return;
+  throw Error(ErrorKind::kInternal, "The refs could not be packed.",
+              {.detail = internal::error_line(result.err)});
 }
 
 Oid GitRepo::write_tag_object(const std::string& tag_name, const Oid& commit,

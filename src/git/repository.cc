@@ -265,7 +265,7 @@ void GitRepo::maintain() {
   for (const auto& entry : fs::recursive_directory_iterator(state_->dir / "refs", error)) {
     if (entry.is_regular_file(error)) ++loose_refs;
   }
-  if (loose_refs > kLooseRefs) run({"pack-refs", "--all", "--prune"});
+  if (loose_refs > kLooseRefs) pack_refs();
   bool many_packs = count(state_->dir / "objects/pack", ".pack") > kPacks;
   if (many_packs) {
     // --keep-unreachable: objects that were moved in a moment ago have no ref yet.

@@ -205,6 +205,8 @@ class GitRepo {
   void create_ref(const std::string& full_name, const Oid& target);
   /// Throws kNotFound with RevisionNotFound when there is none.
   void delete_ref(const std::string& full_name);
+  /// Moves all refs into one file, which is quicker to list. Keeps other changes of refs waiting.
+  void pack_refs();
   /// Writes an annotated tag object (durable) and returns its id; the ref is a separate step.
   Oid write_tag_object(const std::string& tag_name, const Oid& commit, const Signature& tagger,
                        std::string_view message);

@@ -339,11 +339,12 @@ TEST(Care, ManyRefsArePacked) {
 }
 
 TEST(Care, DeletionAndPackingOfRefsMeetSafely) {
-  // `git pack-refs` in a loop beside creations and deletions: what was deleted stays deleted.
+  // Packing in a loop beside creations and deletions: what was deleted stays deleted, and what was
+  // made stays.
   TestRepo repo;
   Oid head = repo.commit("main", {{"n", "1"}});
   std::jthread packer([&](std::stop_token done) {
-    while (!done.stop_requested()) plain_git(repo.dir(), {"pack-refs", "--all", "--prune"});
+    while (!done.stop_requested()) repo.open().pack_refs();
   });
   for (int i = 0; i < 60; ++i) {
     GitRepo open = repo.open();
