@@ -105,7 +105,8 @@ http::Response reply_to(const Error& error, const http::RequestHead& head) {
   } else if (is_for_a_person(head)) {
     response = error_page(error, status, head);
   } else {
-    response = reply(json::object{{"error", message}}, status);
+    // git-lfs and @huggingface/hub read `message` (hub-api 2.2).
+    response = reply(json::object{{"error", message}, {"message", message}}, status);
   }
   response.headers.set("X-Error-Message", cut_utf8(message, 1000));
   if (!error.code().empty()) response.headers.set("X-Error-Code", error.code());

@@ -130,6 +130,7 @@ http::Response answer_file(Call& call, bool raw) {
 
   std::shared_ptr<const blob::Source> source = std::move(file->source);
   http::Ranged thing;
+  thing.empty_as_range = true;
   thing.size_bytes = file->size_bytes;
   thing.etag = etag;
   thing.content_type = raw ? "text/plain; charset=utf-8" : content_type_of(path, *file);

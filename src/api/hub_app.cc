@@ -143,8 +143,10 @@ void add_cors(http::Response& response) {
 http::Response preflight(const std::string& allowed) {
   http::Response response = http::Response::empty(204);
   response.headers.set("Access-Control-Allow-Methods", allowed + ", HEAD, OPTIONS");
-  response.headers.set("Access-Control-Allow-Headers",
-                       "Authorization, Content-Type, Range, X-Requested-With, X-Xet-Session-Id");
+  response.headers.set(
+      "Access-Control-Allow-Headers",
+      "Authorization, Content-Type, If-None-Match, Range, X-Request-Id, X-Requested-With, "
+      "X-Xet-Session-Id");
   response.headers.set("Access-Control-Max-Age", "86400");
   response.headers.set("Allow", allowed + ", HEAD, OPTIONS");
   add_cors(response);

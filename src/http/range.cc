@@ -119,6 +119,13 @@ Response serve_ranged(const RequestHead& head, const Ranged& thing) {
       }
       break;
     case RangeRequest::Kind::kUnsatisfiable:
+      if (thing.size_bytes == 0 && thing.empty_as_range) {
+        // Whoever asks for the first byte of an empty file gets the whole of it.
+        response.headers.set(kContentType, thing.content_type);
+        response.headers.set(kContentRange, "bytes 0-0/0");
+        response.body.emplace_back(std::string());
+        break;
+      }
       response = Response::text("The range is not satisfiable.\n", 416);
       response.headers.set(kContentRange, fmt::format("bytes */{}", thing.size_bytes));
       break;

@@ -56,6 +56,9 @@ struct Ranged {
   uint64_t size_bytes = 0;
   std::string etag;  // Quoted ("\"…\""); empty: none.
   std::string content_type = "application/octet-stream";
+  /// Answers a range of an empty thing with 200, all of it, instead of 416: @huggingface/hub asks
+  /// for bytes 0-0 of each file first, and takes 416 for a failure (hub-api 6.3).
+  bool empty_as_range = false;
   AppendRange append;
   RangeOptions options;
 };

@@ -199,8 +199,14 @@ json::object Community::details(const Repo& repo, int64_t num, DetailsOptions op
     answer["filesWithConflicts"] = conflicts(repo, *base, *head);
   }
   if (options.with_diff) {
-    answer["diff"] = head && base
-                         ? contents_.diff(repo, base->hex(), head->hex(), {.three_dots = true})
+    // Of a merged one, against where the base stood before: today's base holds it all.
+    std::string from = base ? base->hex() : std::string();
+    if (auto merge = git::Oid::parse(row.merge_commit_oid)) {
+      auto parents = git.commit_info(*merge).parents;
+      if (!parents.empty()) from = parents.front().hex();
+    }
+    answer["diff"] = head && !from.empty()
+                         ? contents_.diff(repo, from, head->hex(), {.three_dots = true})
                          : std::string();
   }
   return answer;

@@ -101,6 +101,55 @@ std::string listing(const std::vector<std::string>& lines) {
   return text;
 }
 
+/// git's own check of these two files (fsck.c: gitmodulesName, gitmodulesPath, gitmodulesUrl,
+/// gitmodulesUpdate, gitattributesLineLength). A push meets it in git; what comes by the API must
+/// meet it too, or nobody could push to the repository any more, nor clone it with checks on.
+std::string why_git_refuses(std::string_view name, std::string_view content) {
+  constexpr size_t kAttributeLineMax = 2048;
+  bool is_modules = equals_ignoring_case(name, ".gitmodules");
+  for (std::string_view line : split(content, '\n')) {
+    if (!is_modules) {
+      if (line.size() >= kAttributeLineMax) return "a line is longer than 2,048 bytes";
+      continue;
+    }
+    line = trim(line);
+    if (line.starts_with('[')) {
+      std::string submodule = replace_all(line, "\\", "/");
+      for (std::string_view part : split(submodule, '/')) {
+        if (trim(replace_all(replace_all(part, "\"", " "), "]", " ")).ends_with("..")) {
+          return "the name of a submodule leads up";
+        }
+      }
+      continue;
+    }
+    size_t equals = line.find('=');
+    if (equals == std::string_view::npos) continue;
+    std::string key = to_lower(trim(line.substr(0, equals)));
+    std::string value = replace_all(trim(line.substr(equals + 1)), "\"", "");
+    if ((key == "path" || key == "url") && value.starts_with('-')) {
+      return "the " + key + " of a submodule begins with a dash";
+    }
+    if (key == "update" && value.starts_with('!')) return "a submodule names a command";
+  }
+  return {};
+}
+
+void check_git_files(const git::GitRepo& git, const git::Quarantine* quarantine,
+                     const std::vector<git::NewBlob>& blobs) {
+  for (const git::NewBlob& blob : blobs) {
+    std::string_view name = std::string_view(blob.path).substr(blob.path.rfind('/') + 1);
+    if (!equals_ignoring_case(name, ".gitmodules") && !equals_ignoring_case(name, ".gitattributes"))
+      continue;
+    std::string content = quarantine != nullptr
+                              ? git::GitRepo::open_with(git.dir(), *quarantine).read_blob(blob.oid)
+                              : git.read_blob(blob.oid);
+    std::string why = why_git_refuses(name, content);
+    if (!why.empty()) {
+      throw Error(ErrorKind::kUnprocessable, "git would refuse " + blob.path + ": " + why + ".");
+    }
+  }
+}
+
 }  // namespace
 
 Receive::Receive(HubContext context, PathIndex& path_index)
@@ -121,6 +170,7 @@ std::optional<int64_t> Receive::apply(const RepoLock& held, const Actor& by, con
                                       Change change) {
   HEARTH_ASSERT(held.owns_lock(), "a change of a repository holds its lock");
   check_content(repo, change.blobs);
+  check_git_files(git, quarantine, change.blobs);
   finish_pending(repo);
   RefUpdateRow row;
   row.id = new_object_id();

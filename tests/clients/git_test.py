@@ -162,11 +162,18 @@ def test_a_date_that_no_calendar_has_hurts_nobody(api, model, token, tmp_path):
     assert all(entry.last_commit for entry in api.list_repo_tree(model, expand=True))
 
 
-def test_what_is_written_into_a_whole_object_is_no_damage(api, model, bob_token, server):
-    """The suite's last test runs `hearth verify` over this too."""
-    modules = b'[submodule "../../evil"]\n\tpath = -x\n\turl = -u./p\n'
-    api.upload_file(path_or_fileobj=modules, path_in_repo=".gitmodules", repo_id=model, create_pr=True, token=bob_token)
-    assert model not in server.verify().stdout
+@pytest.mark.parametrize("name,content", [
+    (".gitmodules", b'[submodule "../../evil"]\n\tpath = x\n\turl = y\n'),
+    ("sub/.gitmodules", b'[submodule "a"]\n\tpath = -x\n\turl = y\n'),
+    (".gitmodules", b'[submodule "a"]\n\tpath = x\n\turl = -u./p\n'),
+    (".gitattributes", b"*.bin " + b"a" * 2100 + b"\n")])
+def test_what_git_refuses_does_not_come_by_the_api(api, model, bob_token, name, content):
+    from huggingface_hub.errors import HfHubHTTPError
+    with pytest.raises(HfHubHTTPError) as caught:
+        api.upload_file(path_or_fileobj=content, path_in_repo=name, repo_id=model, create_pr=True, token=bob_token)
+    assert caught.value.response.status_code == 422 and name in str(caught.value)
+    api.upload_file(path_or_fileobj=b'[submodule "lib"]\n\tpath = lib\n\turl = https://example.org/lib.git\n',
+                    path_in_repo=".gitmodules", repo_id=model)
 
 
 def test_files_below_a_folder_with_gits_suffix_follow_a_move(api, model, new_name, tmp_path):

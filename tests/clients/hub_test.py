@@ -349,6 +349,7 @@ def test_pull_requests(api, model, bob_token):
         bob.merge_pull_request(model, 1)
     api.merge_pull_request(model, 1, comment="thanks")
     details = api.get_discussion_details(model, 1)
+    assert "p.txt" in details.diff and "q.txt" in details.diff
     assert details.status == "merged" and details.merge_commit_oid == api.model_info(model).sha
     assert {"p.txt", "q.txt"} <= set(api.list_repo_files(model))
     draft = bob.create_pull_request(model, title="A draft")

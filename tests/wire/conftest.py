@@ -33,7 +33,8 @@ def values(server) -> dict[str, str]:
         status, _, body = server.request("POST", "/api/repos/create", {"name": name, "private": private}, found[owner])
         assert status == 200, body
     line = json.dumps({"key": "header", "value": {"summary": "start"}}) + "\n" + json.dumps(
-        {"key": "file", "value": {"path": "folder/a.txt", "content": "one line\n"}}) + "\n"
+        {"key": "file", "value": {"path": "folder/a.txt", "content": "one line\n"}}) + "\n" + json.dumps(
+        {"key": "file", "value": {"path": "empty.txt", "content": ""}}) + "\n"
     for owner, repo_id in (("alice", "alice/open"), ("alice", "alice/secret")):
         status, _, body = server.request("POST", f"/api/models/{repo_id}/commit/main", line.encode(), found[owner],
                                          {"Content-Type": "application/x-ndjson"})
