@@ -193,6 +193,32 @@ bool PathIndex::apply(db::Tx& tx, const std::string& repo_id, const Delta& delta
   return true;
 }
 
+std::optional<std::string> PathIndex::why_wrong(const std::string& repo_id, git::GitRepo& git,
+                                                const std::string& commit_oid) {
+  Delta wanted = work_out(git, "", commit_oid);
+  std::vector<std::string> paths;
+  for (const auto& [path, commit] : wanted.changed) paths.push_back(path);
+  LastCommits rows;
+  int64_t row_count = 0;
+  context_.database->read([&](db::Tx& tx) {
+    rows = path_rows(tx, repo_id, paths);
+    row_count = count_path_rows(tx, repo_id);
+  });
+  for (const auto& [path, commit] : wanted.changed) {
+    auto row = rows.find(path);
+    if (row == rows.end()) return "its path index lacks '" + path + "'";
+    if (row->second.oid != commit.oid) {
+      return "its path index names commit " + row->second.oid + " for '" + path + "', git " +
+             commit.oid;
+    }
+  }
+  if (row_count != static_cast<int64_t>(paths.size())) {
+    return "its path index has " + std::to_string(row_count) + " rows for " +
+           std::to_string(paths.size()) + " paths";
+  }
+  return std::nullopt;
+}
+
 std::string PathIndex::indexed_commit(db::Tx& tx, const std::string& repo_id) {
   return indexed_commit_of(tx, repo_id);
 }

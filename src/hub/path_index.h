@@ -48,6 +48,10 @@ class PathIndex {
   Delta work_out(git::GitRepo& git, const std::string& from_oid, const std::string& to_oid);
   /// False: the index did not stand at `from_oid`; nothing was changed.
   static bool apply(db::Tx& tx, const std::string& repo_id, const Delta& delta);
+  /// Whether the rows say what git says at `commit_oid`, from which they were made: a sentence if
+  /// not.
+  std::optional<std::string> why_wrong(const std::string& repo_id, git::GitRepo& git,
+                                       const std::string& commit_oid);
   /// The commit that the index was made from; empty when there is none.
   static std::string indexed_commit(db::Tx& tx, const std::string& repo_id);
 

@@ -31,6 +31,11 @@ LastCommits path_rows(db::Tx& tx, std::string_view repo_id, const std::vector<st
   return found;
 }
 
+int64_t count_path_rows(db::Tx& tx, std::string_view repo_id) {
+  constexpr std::string_view kSql = "SELECT COUNT(*) FROM path_entry WHERE repo_id = ?1";
+  return tx.query_one(kSql, {repo_id})->get_int(0);
+}
+
 void upsert_path_rows(db::Tx& tx, std::string_view repo_id, const LastCommits& rows) {
   constexpr std::string_view kSql =
       "INSERT INTO path_entry (repo_id, path, commit_oid, title, time_ms)"

@@ -14,6 +14,7 @@ namespace hearth::hub {
 using LastCommits = std::map<std::string, LastCommit, std::less<>>;
 
 LastCommits path_rows(db::Tx& tx, std::string_view repo_id, const std::vector<std::string>& paths);
+int64_t count_path_rows(db::Tx& tx, std::string_view repo_id);
 void upsert_path_rows(db::Tx& tx, std::string_view repo_id, const LastCommits& rows);
 void delete_path_rows(db::Tx& tx, std::string_view repo_id, const std::vector<std::string>& paths);
 void delete_path_rows(db::Tx& tx, std::string_view repo_id);

@@ -161,6 +161,10 @@ void Repositories::verify_index(const Repo& repo, const git::GitRepo& git, const
     } else if (indexed != main_oid) {
       problems.push_back(name + ": its path index stands at commit '" + indexed + "', main at '" +
                          main_oid + "'");
+    } else if (!main_oid.empty()) {
+      git::GitRepo reading = open_git(repo);
+      auto why = path_index_.why_wrong(repo.id, reading, main_oid);
+      if (why) problems.push_back(name + ": " + *why + "; verify --rebuild makes it again");
     }
     return;
   }

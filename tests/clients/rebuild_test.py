@@ -46,6 +46,15 @@ def test_tables_that_were_lost_are_made_again(own_server, tmp_path):
     own_server.hearth("verify", "--rebuild")
     assert own_server.verify().returncode == 0
 
+    # A row that says something else than git does is found, too.
+    database = sqlite3.connect(own_server.data / "hearth.db")
+    database.execute("UPDATE path_entry SET commit_oid = ? WHERE path = 'w.bin'", ("0" * 40,))
+    database.commit()
+    database.close()
+    found = own_server.verify()
+    assert found.returncode == 1 and "path index names commit" in found.stdout
+    own_server.hearth("verify", "--rebuild")
+
     own_server.start(port=port)
     assert "license:mit" in before.tags and api.model_info(repo_id).tags == before.tags
     assert [model.id for model in api.list_models(filter="license:mit")] == [repo_id]
