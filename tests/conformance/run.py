@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import time
 import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
@@ -48,8 +47,8 @@ def client_tests() -> Path:
     target = BUILD / "conformance"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    with tarfile.open(archive) as tar:
-        tar.extractall(target, filter="data")
+    # By tar: Debian's Python 3.11.2 has no extraction filter yet.
+    subprocess.run(["tar", "--no-same-owner", "-xzf", str(archive), "-C", str(target)], check=True)
     folder = target / f"{name[1]}-{name[2]}" / "tests"
     shutil.copy(HERE / "client_conftest.py", folder / "conftest.py")
     shutil.copytree(HERE / "fixtures", folder / "fixtures")
