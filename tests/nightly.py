@@ -1,7 +1,6 @@
-"""The long runs; see scripts/nightly. The page docs/nightly.md is written by this and by nothing else."""
+"""The long runs; see scripts/nightly. What they saw goes into docs/reliability.md, a section for each part."""
 
 import argparse
-import datetime
 import os
 import re
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
-from lib import environments  # noqa: E402
+from lib import environments, figures  # noqa: E402
 
 SANITIZERS = {
     # The options make a finding end the process, so that it cannot be overlooked.
@@ -81,26 +80,42 @@ def fuzz_rows(seconds_each: int, logs: Path) -> list[Row]:
     return rows
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fuzz-s", type=int, default=300, help="seconds for each fuzzer")
-    fuzz_s = parser.parse_args().fuzz_s
-    logs = ROOT / "build" / "nightly"
-    logs.mkdir(parents=True, exist_ok=True)
-    commit = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+def sanitizers(options: argparse.Namespace, logs: Path) -> list[Row]:
     rows = unit_rows("asan", "AddressSanitizer and UndefinedBehaviorSanitizer", logs)
     rows.append(wire_row(logs))
     rows += unit_rows("tsan", "ThreadSanitizer", logs)
-    rows += fuzz_rows(fuzz_s, logs)
+    publish("80-sanitizers", "Sanitizers", "sanitizers", rows, "Every unit test and every wire case.")
+    return rows
+
+
+def fuzzers(options: argparse.Namespace, logs: Path) -> list[Row]:
+    rows = fuzz_rows(options.fuzz_s, logs)
+    publish("81-fuzzing", "Fuzzing", f"fuzzers --fuzz-s {options.fuzz_s}", rows, "libFuzzer with AddressSanitizer, a corpus that is kept.")
+    return rows
+
+
+def publish(name: str, title: str, part: str, rows: list[Row], note: str) -> None:
+    figures.write("reliability", name, title=title, command=f"scripts/nightly {part}", note=note,
+                  columns=["what", "outcome", "how much", "seconds"],
+                  rows=[[row.what, row.outcome, row.figures, f"{row.seconds:.0f}"] for row in rows])
+
+
+# A part runs, writes its section of the page, and returns what it saw.
+PARTS = {"sanitizers": sanitizers, "fuzzers": fuzzers}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
+    parser.add_argument("--fuzz-s", type=int, default=300, help="seconds for each fuzzer")
+    options = parser.parse_args()
+    logs = ROOT / "build" / "nightly"
+    logs.mkdir(parents=True, exist_ok=True)
+    rows = [row for name in options.parts or PARTS for row in PARTS[name](options, logs)]
     failed = [row for row in rows if row.outcome.startswith(("FAILED", "FOUND"))]
-    lines = ["# The last long run", "",
-             f"Written by `scripts/nightly` on {datetime.date.today()} at commit {commit}, on {os.cpu_count()} cores; "
-             f"{len(rows) - len(failed)} of {len(rows)} without a finding.", "",
-             "| what | outcome | how much | seconds |", "| --- | --- | --- | --- |"]
-    lines += [f"| {row.what} | {row.outcome} | {row.figures} | {row.seconds:.0f} |" for row in rows]
-    (ROOT / "docs" / "nightly.md").write_text("\n".join(lines) + "\n")
     for row in failed:
         print(f"FAILED {row.what}: {row.outcome}")
+    print(f"{len(rows) - len(failed)} of {len(rows)} without a finding")
     return 1 if failed else 0
 
 
