@@ -104,7 +104,13 @@ def conformance(tally: Tally) -> None:
         run(name, [sys.executable, "tests/conformance/run.py", f"--report={report}", *options], report, tally)
 
 
-SUITES = {"unit": unit, "layers": layers, "command-line": command_line, "docs": docs, "wire": wire, "clients": clients, "conformance": conformance}
+def scoreboard(tally: Tally) -> None:
+    report = RESULTS / "scoreboard.xml"
+    run("scoreboard", [sys.executable, "tests/scoreboard.py", f"--report={report}"], report, tally)
+
+
+SUITES = {"unit": unit, "layers": layers, "command-line": command_line, "docs": docs, "wire": wire, "clients": clients, "conformance": conformance,
+          "scoreboard": scoreboard}
 
 
 def main() -> int:

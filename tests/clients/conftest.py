@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from lib.proven import Watcher  # noqa: E402
 from lib.server import Server  # noqa: E402
 
 _server: Server | None = None
@@ -19,6 +20,8 @@ _server: Server | None = None
 def pytest_configure(config: pytest.Config) -> None:
     global _server
     _server = Server(os.environ.get("HEARTH_TEST_DATABASE"))
+    _server.env["HEARTH_LOG_LEVEL"] = "debug"  # Watcher reads the requests there.
+    config.pluginmanager.register(Watcher(_server))
     _server.add_user("root", "--admin")
     for name in ("alice", "bob"):
         _server.add_user(name, password=f"{name}-password")

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import pytest
 
 sys.path.insert(0, os.environ["HEARTH_TESTS"])
+from lib.proven import Watcher  # noqa: E402
 from lib.server import Server  # noqa: E402
 
 from . import testing_constants as constants  # noqa: E402
@@ -25,6 +26,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in ("api", "transfer", "inference", "xet", "no_xet", "production", "deprecated", "git_lfs"):
         config.addinivalue_line("markers", f"{line}: of the client's own suite")
     _server = Server()
+    _server.env["HEARTH_LOG_LEVEL"] = "debug"  # Watcher reads the requests there.
+    config.pluginmanager.register(Watcher(_server))
     _server.add_user("root", "--admin")
     for name, token, full_name in ((constants.USER, constants.TOKEN, constants.FULL_NAME),
                                    (constants.OTHER_USER, constants.OTHER_TOKEN, constants.OTHER_USER),

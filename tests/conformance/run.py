@@ -16,6 +16,7 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -56,8 +57,15 @@ def client_tests() -> Path:
     return folder
 
 
-def run_file(python: Path, folder: Path, name: str, env: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """Outcome and message of each test of one file, in a process of its own with a hub of its own."""
+@dataclass
+class Outcome:
+    kind: str  # passed, failed, skipped
+    message: str = ""
+    operations: set[str] = field(default_factory=set)  # That the test saw succeed, see tests/lib/proven.py.
+
+
+def run_file(python: Path, folder: Path, name: str, env: dict[str, str]) -> dict[str, Outcome]:
+    """The outcome of each test of one file, in a process of its own with a hub of its own."""
     report = folder.parent / f"{name}.xml"
     log = folder.parent / f"{name}.log"
     with open(log, "w") as out:
@@ -65,18 +73,19 @@ def run_file(python: Path, folder: Path, name: str, env: dict[str, str]) -> dict
                         "--timeout", "60", f"tests/{name}.py", f"--junitxml={report}"],
                        cwd=folder.parent, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **env}, timeout=900)
     if not report.exists():
-        return {name: ("failed", "the file could not be run: " + log.read_text()[-300:])}
-    outcomes: dict[str, tuple[str, str]] = {}
+        return {name: Outcome("failed", "the file could not be run: " + log.read_text()[-300:])}
+    outcomes: dict[str, Outcome] = {}
     for case in ET.parse(report).getroot().iter("testcase"):
         identity = f"{case.get('classname', '').removeprefix('tests.')}.{case.get('name')}"
         broken = case.find("failure") if case.find("failure") is not None else case.find("error")
         skipped = case.find("skipped")
         if broken is not None:
-            outcomes[identity] = ("failed", (broken.get("message") or "") + "\n" + (broken.text or ""))
+            outcomes[identity] = Outcome("failed", (broken.get("message") or "") + "\n" + (broken.text or ""))
         elif skipped is not None:
-            outcomes[identity] = ("skipped", skipped.get("message") or "")
+            outcomes[identity] = Outcome("skipped", skipped.get("message") or "")
         else:
-            outcomes.setdefault(identity, ("passed", ""))
+            seen = {entry.get("value", "") for entry in case.iter("property") if entry.get("name") == "operation"}
+            outcomes.setdefault(identity, Outcome("passed")).operations |= seen
     return outcomes
 
 
@@ -96,12 +105,15 @@ def read_expected(path: Path) -> dict[str, str]:
     return dict(line.split("\t", 1) for line in path.read_text().splitlines() if line and not line.startswith("#"))
 
 
-def write_report(path: Path, results: dict[str, str]) -> None:
+def write_report(path: Path, results: dict[str, str], outcomes: dict[str, Outcome]) -> None:
     suite = ET.Element("testsuite", name="conformance")
     for identity, problem in sorted(results.items()):
         case = ET.SubElement(suite, "testcase", classname=identity.rsplit(".", 1)[0], name=identity.rsplit(".", 1)[1])
         if problem:
             ET.SubElement(case, "failure", message=problem)
+        properties = ET.SubElement(case, "properties")
+        for operation in sorted(outcomes[identity].operations):
+            ET.SubElement(properties, "property", name="operation", value=operation)
     path.parent.mkdir(parents=True, exist_ok=True)
     ET.ElementTree(suite).write(path)
 
@@ -120,14 +132,14 @@ def main() -> int:
     env = {"HEARTH_TESTS": str(TESTS), "HEARTH_BIN": os.environ.get("HEARTH_BIN", str(BUILD / "bin" / "hearth")), "HF_HUB_DISABLE_TELEMETRY": "0"}
     if options.without_xet:
         env["HF_HUB_DISABLE_XET"] = "1"
-    outcomes: dict[str, tuple[str, str]] = {}
+    outcomes: dict[str, Outcome] = {}
     with ThreadPoolExecutor(2) as pool:
         for found in pool.map(lambda name: run_file(python, folder, name, env), files):
             outcomes.update(found)
 
     path = HERE / "expected.tsv"
     expected = read_expected(path)
-    failed = {identity: message for identity, (outcome, message) in outcomes.items() if outcome == "failed"}
+    failed = {identity: outcome.message for identity, outcome in outcomes.items() if outcome.kind == "failed"}
     if options.update:
         kept = {identity: expected.get(identity) or reason_of(message) for identity, message in failed.items()}
         if options.files or options.without_xet:
@@ -136,19 +148,19 @@ def main() -> int:
                         "".join(f"{identity}\t{reason}\n" for identity, reason in sorted(kept.items())))
         expected = kept
     results: dict[str, str] = {}
-    for identity, (outcome, message) in outcomes.items():
-        if outcome == "passed":
+    for identity, outcome in outcomes.items():
+        if outcome.kind == "passed":
             results[identity] = "is listed as not passing, and passes: take its line out" if identity in expected else ""
-        elif outcome == "failed" and identity not in expected:
-            results[identity] = reason_of(message)
-    skipped = sum(outcome == "skipped" for outcome, _ in outcomes.values())
+        elif outcome.kind == "failed" and identity not in expected:
+            results[identity] = reason_of(outcome.message)
+    skipped = sum(outcome.kind == "skipped" for outcome in outcomes.values())
     problems = {identity: problem for identity, problem in results.items() if problem}
     for identity, problem in sorted(problems.items()):
         print(f"FAILED {identity}: {problem}")
     print(f"{len(results) - len(problems)} of the client's own tests pass, {len(failed) - len(problems)} are listed with a reason, "
           f"{skipped} are skipped, {len(problems)} differ from the list ({time.monotonic() - begin:.0f} s)")
     if options.report:
-        write_report(options.report, results)
+        write_report(options.report, results, outcomes)
     return 1 if problems else 0
 
 

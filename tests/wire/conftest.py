@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from lib.proven import Watcher  # noqa: E402
 from lib.server import Server  # noqa: E402
 
 
 @pytest.fixture(scope="session")
-def server():
+def server(request):
     hub = Server(os.environ.get("HEARTH_TEST_DATABASE"))
+    hub.env["HEARTH_LOG_LEVEL"] = "debug"  # Watcher reads the requests there.
+    request.config.pluginmanager.register(Watcher(hub))
     try:
         hub.add_user("root", "--admin")
         for name in ("alice", "bob"):
