@@ -99,9 +99,10 @@ def clients(tally: Tally) -> None:
 
 
 def conformance(tally: Tally) -> None:
-    for name, options in (("conformance", []), ("conformance without xet", ["--without-xet"])):
-        report = RESULTS / f"{name.replace(' ', '-')}.xml"
-        run(name, [sys.executable, "tests/conformance/run.py", f"--report={report}", *options], report, tally)
+    for client in ("huggingface_hub", "datasets"):
+        for name, options in ((f"conformance of {client}", []), (f"conformance of {client} without xet", ["--without-xet"])):
+            report = RESULTS / f"{name.replace(' ', '-')}.xml"
+            run(name, [sys.executable, "tests/conformance/run.py", client, f"--report={report}", *options], report, tally)
 
 
 def scoreboard(tally: Tally) -> None:

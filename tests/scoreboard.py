@@ -24,7 +24,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 from lib import proven  # noqa: E402
 
 # The reports that must be there, in the order in which a proof is preferred: real clients first.
-REPORTS = ("clients", "conformance", "clients-without-xet", "conformance-without-xet", "wire-on-sqlite")
+REPORTS = ("clients", "conformance-of-huggingface_hub", "conformance-of-datasets", "clients-without-xet",
+           "conformance-of-huggingface_hub-without-xet", "wire-on-sqlite")
 DOCUMENTED, CALLED = proven.LISTS
 
 HEADING = """# Operations
@@ -51,7 +52,7 @@ def proofs() -> dict[str, list[str]]:
             if any(case.find(kind) is not None for kind in ("failure", "error", "skipped")):
                 continue
             # Without the parameters of a case, which may be long.
-            test = f"{case.get('classname', '').removeprefix('tests.')}.{re.sub(r'[[].*', '', case.get('name', ''))}"
+            test = f"{case.get('classname', '').removeprefix('tests.')}.{case.get('name', '').split('[')[0]}"
             for entry in case.iter("property"):
                 if entry.get("name") == "operation":
                     names[entry.get("value", "")].add(test)

@@ -1,10 +1,11 @@
-"""Runs the tests that the client's source distribution carries against a hub of ours, and holds the outcome against the
-list beside this file.
+"""Runs the tests that a client's source distribution carries against a hub of ours, and holds the outcome against the
+list of that client.
 
-    python tests/conformance/run.py [--update] [--without-xet] [--report FILE] [FILE…]
+    python tests/conformance/run.py CLIENT [--update] [--without-xet] [--report FILE] [FILE…]
 
-expected.tsv has a line for each test that does not pass, with the reason in a few words. Every other test must pass, and a
-listed one must not: then its line goes. --update writes the list anew from the run; reasons that were there stay.
+CLIENT is huggingface_hub or datasets. CLIENT/expected.tsv has a line for each test that does not pass, with the reason in a
+few words. Every other test must pass, and a listed one must not: then its line goes. --update writes the list anew from the
+run; reasons that were there stay.
 """
 
 import argparse
@@ -25,34 +26,53 @@ BUILD = Path(os.environ.get("HEARTH_BUILD", TESTS.parent / "build"))
 sys.path.insert(0, str(TESTS))
 from lib import environments  # noqa: E402
 
-# The files whose tests ask a server; the others test the client alone.
-FILES = ("test_hf_api", "test_snapshot_download", "test_file_download", "test_hf_file_system", "test_cache_layout",
-         "test_cache_no_symlinks", "test_utils_cache", "test_commit_api", "test_commit_scheduler", "test_xet_upload", "test_repocard",
-         "test_cli", "test_cli_discussions", "test_kernels", "test_buckets", "test_buckets_cli", "test_buckets_hf_file_system",
-         "test_copy_files", "test_bucket_live_follow", "test_hub_mixin", "test_hub_mixin_pytorch", "test_utils_http", "test_utils_telemetry")
-# Those in which it matters by which way large files go.
-FILES_OF_TRANSFERS = ("test_hf_api", "test_snapshot_download", "test_file_download", "test_hf_file_system", "test_cache_layout",
-                      "test_commit_scheduler", "test_repocard", "test_hub_mixin")
+
+@dataclass(frozen=True)
+class Client:
+    # The files whose tests ask a server; the others test the client alone. A value chooses among a file's tests, as pytest -k.
+    files: dict[str, str]
+    # Those in which it matters by which way large files go.
+    files_of_transfers: tuple[str, ...]
 
 
-def client_tests() -> Path:
-    """The tests of the distribution, with our conftest.py beside them."""
+CLIENTS = {
+    "huggingface_hub": Client(
+        dict.fromkeys((
+            "test_hf_api", "test_snapshot_download", "test_file_download", "test_hf_file_system", "test_cache_layout",
+            "test_cache_no_symlinks", "test_utils_cache", "test_commit_api", "test_commit_scheduler", "test_xet_upload", "test_repocard",
+            "test_cli", "test_cli_discussions", "test_kernels", "test_buckets", "test_buckets_cli", "test_buckets_hf_file_system",
+            "test_copy_files", "test_bucket_live_follow", "test_hub_mixin", "test_hub_mixin_pytorch", "test_utils_http",
+            "test_utils_telemetry"), ""),
+        ("test_hf_api", "test_snapshot_download", "test_file_download", "test_hf_file_system", "test_cache_layout",
+         "test_commit_scheduler", "test_repocard", "test_hub_mixin")),
+    # In the last three only these tests ask for data of their own; their neighbours read fixed public data sets or no hub.
+    "datasets": Client(
+        {"test_upstream_hub": "", "test_hub": "delete_from_hub", "test_file_utils": "private", "test_inspect": "private and not exception",
+         "test_load": "private and not pathological"},
+        ("test_upstream_hub",)),
+}
+
+
+def client_tests(client: str) -> Path:
+    """The tests of the distribution, with our files for that client beside them."""
+    ours = HERE / client
     cache = environments.cache_dir() / "sdists"
-    lock = HERE / "sdist.txt"
+    lock = ours / "sdist.txt"
     name = re.match(r"(\S+)==(\S+)", lock.read_text())
     archive = cache / f"{name[1]}-{name[2]}.tar.gz"
     if not archive.exists():
         cache.mkdir(parents=True, exist_ok=True)
         subprocess.run([str(environments.installer_python()), "-m", "pip", "download", "-q", "--no-deps", "--no-build-isolation",
                         "--no-binary", ":all:", "--require-hashes", "-d", str(cache), "-r", str(lock)], check=True)
-    target = BUILD / "conformance"
+    target = BUILD / "conformance" / client
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     # By tar: Debian's Python 3.11.2 has no extraction filter yet.
     subprocess.run(["tar", "--no-same-owner", "-xzf", str(archive), "-C", str(target)], check=True)
     folder = target / f"{name[1]}-{name[2]}" / "tests"
-    shutil.copy(HERE / "client_conftest.py", folder / "conftest.py")
-    shutil.copytree(HERE / "fixtures", folder / "fixtures")
+    for path in (*ours.glob("*.py"), ours / "fixtures"):
+        copy = shutil.copytree if path.is_dir() else shutil.copy
+        copy(path, folder / path.name)
     (folder / "__init__.py").touch()
     return folder
 
@@ -64,13 +84,13 @@ class Outcome:
     operations: set[str] = field(default_factory=set)  # That the test saw succeed, see tests/lib/proven.py.
 
 
-def run_file(python: Path, folder: Path, name: str, env: dict[str, str]) -> dict[str, Outcome]:
+def run_file(python: Path, folder: Path, name: str, chosen: str, env: dict[str, str]) -> dict[str, Outcome]:
     """The outcome of each test of one file, in a process of its own with a hub of its own."""
     report = folder.parent / f"{name}.xml"
     log = folder.parent / f"{name}.log"
     with open(log, "w") as out:
         subprocess.run([str(python), "-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider",
-                        "--timeout", "60", f"tests/{name}.py", f"--junitxml={report}"],
+                        "--timeout", "60", f"tests/{name}.py", "-k", chosen, f"--junitxml={report}"],
                        cwd=folder.parent, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **env}, timeout=900)
     if not report.exists():
         return {name: Outcome("failed", "the file could not be run: " + log.read_text()[-300:])}
@@ -120,24 +140,26 @@ def write_report(path: Path, results: dict[str, str], outcomes: dict[str, Outcom
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("client", choices=CLIENTS)
     parser.add_argument("files", nargs="*", help="default: every file whose tests ask a server")
     parser.add_argument("--update", action="store_true")
     parser.add_argument("--without-xet", action="store_true")
     parser.add_argument("--report", type=Path)
     options = parser.parse_args()
-    files = options.files or (FILES_OF_TRANSFERS if options.without_xet else FILES)
+    client = CLIENTS[options.client]
+    files = options.files or (client.files_of_transfers if options.without_xet else client.files)
     begin = time.monotonic()
-    folder = client_tests()
+    folder = client_tests(options.client)
     python = environments.python_of("current")
     env = {"HEARTH_TESTS": str(TESTS), "HEARTH_BIN": os.environ.get("HEARTH_BIN", str(BUILD / "bin" / "hearth")), "HF_HUB_DISABLE_TELEMETRY": "0"}
     if options.without_xet:
         env["HF_HUB_DISABLE_XET"] = "1"
     outcomes: dict[str, Outcome] = {}
     with ThreadPoolExecutor(2) as pool:
-        for found in pool.map(lambda name: run_file(python, folder, name, env), files):
+        for found in pool.map(lambda name: run_file(python, folder, name, client.files.get(name, ""), env), files):
             outcomes.update(found)
 
-    path = HERE / "expected.tsv"
+    path = HERE / options.client / "expected.tsv"
     expected = read_expected(path)
     failed = {identity: outcome.message for identity, outcome in outcomes.items() if outcome.kind == "failed"}
     if options.update:
