@@ -113,6 +113,7 @@ int serve(const Settings& settings) {
 
   hub::TaskRunner runner(instance.tasks);
   instance.register_tasks(runner);
+  instance.tasks.expire_leases();  // Of a process that was killed: the lock says that it is gone.
   runner.start();
   Housekeeping housekeeping([&instance] {
     int64_t now_ms = instance.clock.now_ms();

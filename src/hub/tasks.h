@@ -110,6 +110,11 @@ class Tasks {
   /// Gives a claimed task back as if it had not been begun: the process stops.
   void release(std::string_view id, std::string_view lease_owner);
 
+  /// Lets every lease run out now: the caller knows that no other process works on these tasks (it
+  /// holds the lock of the data folder), so that what a killed one had begun starts again at once
+  /// and not after kTaskLeaseMs. Returns how many there were.
+  int64_t expire_leases();
+
   /// A waiting task ends at once; a running one at its next heartbeat. False: it had ended, or
   /// there is none of that id.
   bool cancel(std::string_view id);

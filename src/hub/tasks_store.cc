@@ -245,6 +245,12 @@ void Tasks::release(std::string_view id, std::string_view lease_owner) {
   });
 }
 
+int64_t Tasks::expire_leases() {
+  constexpr std::string_view kSql =
+      "UPDATE task SET lease_until_ms = ?1 WHERE state = 'running' AND lease_until_ms > ?1";
+  return database_.write([&](db::Tx& tx) { return tx.execute(kSql, {clock_.now_ms()}); });
+}
+
 bool Tasks::cancel(std::string_view id) {
   constexpr std::string_view kWant = "UPDATE task SET cancel_wanted = 1 WHERE id = ?1";
   return database_.write([&](db::Tx& tx) {

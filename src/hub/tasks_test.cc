@@ -128,6 +128,18 @@ TEST(Tasks, ALeaseThatRanOutIsTakenOver) {
   });
 }
 
+TEST(Tasks, AfterARestartNothingWaitsForTheLeaseOfAKilledProcess) {
+  with_tasks([](Fixture& f) {
+    f.add();
+    ASSERT_TRUE(f.tasks.claim(kWork, "killed"));
+    EXPECT_FALSE(f.tasks.claim(kWork, "restarted"));
+    EXPECT_EQ(1, f.tasks.expire_leases());
+    const auto again = f.tasks.claim(kWork, "restarted");
+    ASSERT_TRUE(again);
+    EXPECT_EQ(2, again->attempts);
+  });
+}
+
 TEST(Tasks, AFailureIsTriedAgainLaterAndAtLastForGood) {
   with_tasks([](Fixture& f) {
     const std::string id = f.add({.kind = "work", .attempts_max = 3});

@@ -1,0 +1,111 @@
+"""kill -9 of the hub at random moments, while people work on it with real clients.
+
+    python tests/faults/kills.py [--kills N] [--seed S] [--publish]
+
+Every round: people work (workers.py), after a random time the process is killed, started again by its
+own command, everybody ends or repeats what he was at, and then each looks for what he was promised; the
+hub, git and the database are checked too. The seed decides who does what and when the kill comes; how
+far the work is by then is the machine's.
+"""
+
+import argparse
+import os
+import random
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import survival  # noqa: E402
+from lib import figures  # noqa: E402
+from lib.server import Server  # noqa: E402
+from workers import Crew  # noqa: E402
+
+WORK_S_MAX = 3.0  # The longest work before a kill, as in figure D1.
+WHOLE_CHECK_EVERY = 50
+
+
+@dataclass
+class Outcome:
+    kills: int = 0
+    problems: list[str] = field(default_factory=list)
+    restart_s: list[float] = field(default_factory=list)
+    done: dict[str, int] = field(default_factory=dict)
+    cut: dict[str, int] = field(default_factory=dict)
+
+
+def run(kills: int, seed: int, database: str | None = None, say=lambda text: None) -> Outcome:
+    """Stops at the first round with a problem, and keeps the data folder then."""
+    outcome = Outcome()
+    dice = random.Random(seed)
+    server = Server(database)
+    crew = None
+    try:
+        server.add_user("root", "--admin")
+        server.add_user("alice")
+        token = server.add_token("alice")
+        server.options = ("--lfs-part-bytes", str(5 << 20))
+        server.start(*server.options)
+        status, _, body = server.request("POST", "/api/repos/create", {"name": "shared"}, token)
+        assert status == 200, body
+        crew = Crew(server.url, token, "alice/shared", seed)
+        while outcome.kills < kills and not outcome.problems:
+            crew.go()
+            time.sleep(dice.uniform(0, WORK_S_MAX))  # Not to wait for something: the moment of the kill.
+            server.stop(kill=True)
+            outcome.kills += 1
+            outcome.restart_s.append(survival.restart(server))
+            t0 = time.monotonic(); outcome.problems += crew.rest(); t1 = time.monotonic()
+            whole = outcome.kills % WHOLE_CHECK_EVERY == 0 or outcome.kills == kills
+            outcome.problems += crew.check(everything=whole)
+            t2 = time.monotonic(); outcome.problems += survival.problems_at_rest(server)
+            say(f"{outcome.kills} kills, {len(outcome.problems)} problems {t1-t0:.1f} {t2-t1:.1f} {time.monotonic()-t2:.1f}")
+        outcome.done, outcome.cut = crew.counts()
+    finally:
+        if crew is not None:
+            crew.stop()
+        if outcome.problems:
+            server.stop()
+            print(f"seed {seed}, kill {outcome.kills}; the data folder is kept: {server.folder}", file=sys.stderr)
+        else:
+            server.remove()
+    return outcome
+
+
+def publish(outcomes: dict[str, tuple[int, Outcome]], command: str) -> None:
+    rows = []
+    for engine, (seed, outcome) in outcomes.items():
+        times = sorted(outcome.restart_s)
+        rows.append([engine, seed, f"{outcome.kills:,}", f"{sum(outcome.done.values()):,}", f"{sum(outcome.cut.values()):,}",
+                     len(outcome.problems), f"{times[len(times) // 2]:.2f}", f"{times[-1]:.2f}"])
+    figures.write("reliability", "10-kills", title="Killed under real clients", command=command,
+                  columns=["database", "seed", "kills", "pieces of work acknowledged", "cut off", "lost, damaged or half there",
+                           "restart, median s", "longest s"], rows=rows,
+                  note="`kill -9` at random moments (0 to 3 s) of uploads through Xet and LFS, commits by several clients at once, git pushes, "
+                       "moves, deletions, tags, squashes, discussions and merges, with huggingface_hub, hf-xet, git and git-lfs. After each "
+                       "kill: a restart without a hand, all or nothing of what was cut off, acknowledged files read back (a sample; all of "
+                       "them every 50 kills), `hearth verify`, `git fsck --full --strict` of every repository, the database's own check.")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--publish", action="store_true", help="write docs/reliability.md")
+    options = parser.parse_args()
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 30)
+    print(f"seed {seed}", flush=True)
+    outcome = run(options.kills, seed, os.environ.get("HEARTH_TEST_DATABASE"), say=lambda text: print(text, flush=True))
+    for problem in outcome.problems:
+        print(f"FAILED {problem}")
+    print(f"{outcome.kills} kills; done: {outcome.done}; cut off: {outcome.cut}; longest restart {max(outcome.restart_s):.2f} s")
+    if options.publish:
+        publish({"PostgreSQL" if os.environ.get("HEARTH_TEST_DATABASE") else "SQLite": (seed, outcome)},
+                f"python tests/faults/kills.py --kills {options.kills} --seed {seed}")
+    return 1 if outcome.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
