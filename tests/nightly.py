@@ -94,6 +94,18 @@ def fuzzers(options: argparse.Namespace, logs: Path) -> list[Row]:
     return rows
 
 
+def kills(options: argparse.Namespace, logs: Path) -> list[Row]:
+    python = environments.python_of("current")
+    rows = []
+    for engine, count in (("SQLite", options.kills), ("PostgreSQL", options.kills // 10)):
+        command = [str(python), "tests/faults/kills.py", f"--kills={count}", "--publish"]
+        if engine == "PostgreSQL":
+            command = ["bash", "tests/lib/postgres.sh", "run", *command, "--on-postgresql"]
+        status, text, seconds = run(command, logs / f"kills-{engine}.log")
+        rows.append(Row(f"{count:,} kills under real clients, {engine}", "passed" if status == 0 else f"FAILED, status {status}", "", seconds))
+    return rows
+
+
 def publish(name: str, title: str, part: str, rows: list[Row], note: str) -> None:
     figures.write("reliability", name, title=title, command=f"scripts/nightly {part}", note=note,
                   columns=["what", "outcome", "how much", "seconds"],
@@ -101,13 +113,14 @@ def publish(name: str, title: str, part: str, rows: list[Row], note: str) -> Non
 
 
 # A part runs, writes its section of the page, and returns what it saw.
-PARTS = {"sanitizers": sanitizers, "fuzzers": fuzzers}
+PARTS = {"kills": kills, "sanitizers": sanitizers, "fuzzers": fuzzers}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--fuzz-s", type=int, default=300, help="seconds for each fuzzer")
+    parser.add_argument("--kills", type=int, default=1000, help="on SQLite; a tenth of them on PostgreSQL")
     options = parser.parse_args()
     logs = ROOT / "build" / "nightly"
     logs.mkdir(parents=True, exist_ok=True)

@@ -98,6 +98,12 @@ def clients(tally: Tally) -> None:
                  env={"HEARTH_TEST_DATABASE": os.environ["HEARTH_TEST_POSTGRES"]})
 
 
+def faults(tally: Tally) -> None:
+    python_suite("faults", "tests/faults", tally, lock="current")
+    python_suite("faults on postgresql", "tests/faults/kills_test.py", tally, lock="current",
+                 env={"HEARTH_TEST_DATABASE": os.environ["HEARTH_TEST_POSTGRES"]})
+
+
 def conformance(tally: Tally) -> None:
     for client in ("huggingface_hub", "datasets"):
         for name, options in ((f"conformance of {client}", []), (f"conformance of {client} without xet", ["--without-xet"])):
@@ -110,7 +116,7 @@ def scoreboard(tally: Tally) -> None:
     run("scoreboard", [sys.executable, "tests/scoreboard.py", f"--report={report}"], report, tally)
 
 
-SUITES = {"unit": unit, "layers": layers, "command-line": command_line, "docs": docs, "wire": wire, "clients": clients, "conformance": conformance,
+SUITES = {"unit": unit, "layers": layers, "command-line": command_line, "docs": docs, "wire": wire, "clients": clients, "faults": faults, "conformance": conformance,
           "scoreboard": scoreboard}
 
 
