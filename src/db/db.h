@@ -77,6 +77,7 @@ class Row {
   explicit Row(std::vector<Value> values) : values_(std::move(values)) {}
 
   size_t column_count() const { return values_.size(); }
+  const Value& value(size_t column) const { return at(column); }
   bool is_null(size_t column) const { return at(column).is_null(); }
   int64_t get_int(size_t column) const;
   bool get_bool(size_t column) const { return get_int(column) != 0; }
