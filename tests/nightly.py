@@ -106,6 +106,18 @@ def kills(options: argparse.Namespace, logs: Path) -> list[Row]:
     return rows
 
 
+def backup(options: argparse.Namespace, logs: Path) -> list[Row]:
+    python = environments.python_of("current")
+    rows = []
+    for engine, count, more in (("SQLite", 20, []), ("PostgreSQL", 5, ["--on-postgresql"])):
+        # PostgreSQL in both: every other copy goes into the other engine.
+        command = ["bash", "tests/lib/postgres.sh", "run", str(python), "tests/backup/rounds.py", f"--rounds={count}", "--publish", *more]
+        status, text, seconds = run(command, logs / f"backup-{engine}.log")
+        rows.append(Row(f"{count} rounds of backup and restore under real clients, {engine}",
+                        "passed" if status == 0 else f"FAILED, status {status}", "", seconds))
+    return rows
+
+
 def publish(name: str, title: str, part: str, rows: list[Row], note: str) -> None:
     figures.write("reliability", name, title=title, command=f"scripts/nightly {part}", note=note,
                   columns=["what", "outcome", "how much", "seconds"],
@@ -113,7 +125,7 @@ def publish(name: str, title: str, part: str, rows: list[Row], note: str) -> Non
 
 
 # A part runs, writes its section of the page, and returns what it saw.
-PARTS = {"kills": kills, "sanitizers": sanitizers, "fuzzers": fuzzers}
+PARTS = {"kills": kills, "backup": backup, "sanitizers": sanitizers, "fuzzers": fuzzers}
 
 
 def main() -> int:

@@ -104,6 +104,12 @@ def faults(tally: Tally) -> None:
                  env={"HEARTH_TEST_DATABASE": os.environ["HEARTH_TEST_POSTGRES"]})
 
 
+def backup(tally: Tally) -> None:
+    python_suite("backup", "tests/backup", tally, lock="current")
+    python_suite("backup on postgresql", "tests/backup", tally, lock="current",
+                 env={"HEARTH_TEST_DATABASE": os.environ["HEARTH_TEST_POSTGRES"]})
+
+
 def conformance(tally: Tally) -> None:
     for client in ("huggingface_hub", "datasets"):
         for name, options in ((f"conformance of {client}", []), (f"conformance of {client} without xet", ["--without-xet"])):
@@ -116,7 +122,7 @@ def scoreboard(tally: Tally) -> None:
     run("scoreboard", [sys.executable, "tests/scoreboard.py", f"--report={report}"], report, tally)
 
 
-SUITES = {"unit": unit, "layers": layers, "command-line": command_line, "docs": docs, "wire": wire, "clients": clients, "faults": faults, "conformance": conformance,
+SUITES = {"unit": unit, "layers": layers, "command-line": command_line, "docs": docs, "wire": wire, "clients": clients, "faults": faults, "backup": backup, "conformance": conformance,
           "scoreboard": scoreboard}
 
 

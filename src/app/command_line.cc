@@ -27,6 +27,7 @@ class CommandLine {
     add_token();
     add_org();
     add_repo();
+    add_backup();
     add_rest();
   }
 
@@ -63,17 +64,19 @@ class CommandLine {
     command->callback([this, command, run = std::move(run)] {
       chosen_ = &settings_[command];
       action_ = [this, command, run] {
-        // A mistyped folder is not an empty hub that is all in order.
-        if (command != first_of_all_ && !is_data_folder(chosen_->data_dir)) {
-          throw Error(ErrorKind::kNotFound,
-                      chosen_->data_dir.string() +
-                          " is not a data folder. Name the hub's with --data or HEARTH_DATA; "
-                          "'hearth serve' or 'hearth user add' makes a new one.");
-        }
+        if (command != first_of_all_) require_data_folder();
         Instance instance(*chosen_);
         return run(instance);
       };
     });
+  }
+  /// A mistyped folder is not an empty hub that is all in order.
+  void require_data_folder() const {
+    if (is_data_folder(chosen_->data_dir)) return;
+    throw Error(ErrorKind::kNotFound,
+                chosen_->data_dir.string() +
+                    " is not a data folder. Name the hub's with --data or HEARTH_DATA; "
+                    "'hearth serve' or 'hearth user add' makes a new one.");
   }
   void on_data(CLI::App* command, std::function<void(Instance&)> run) {
     on_data(command, std::function<int(Instance&)>([run = std::move(run)](Instance& instance) {
@@ -233,6 +236,44 @@ class CommandLine {
     act(remove, [this](Instance& instance) { repo_delete(instance, name_, yes_); });
   }
 
+  void add_backup() {
+    CLI::App* make = add(
+        root_, "backup", "Copy the hub, as it is now, into a folder of backups",
+        "  hearth backup /mnt/backups/hearth --data /srv/hearth --keep 30\n"
+        "  hearth backup /mnt/backups/hearth --list\n"
+        "The hub may work meanwhile. Only what is new since the last backup is copied. The folder\n"
+        "holds the hub's secrets. Exits with 1 when something could not be copied.\n");
+    make->add_option("folder", backup_.folder, "The folder of backups; made if it is absent")
+        ->required();
+    make->add_option("--keep", backup_.keep_count, "Remove older snapshots than the newest so many")
+        ->check(CLI::Range(1, 1'000'000));
+    make->add_flag("--list", backup_.list, "Only list the snapshots");
+    make->add_flag("--check", backup_.check, "Only read all backups and compare their hashes");
+    make->add_flag("--json", backup_.as_json, "Print JSON, for programs");
+    make->callback([this, make] {
+      chosen_ = &settings_[make];
+      action_ = [this] {
+        if (!backup_.list && !backup_.check) require_data_folder();
+        return backup_command(*chosen_, backup_);
+      };
+    });
+
+    CLI::App* restore = add(
+        root_, "restore", "Make a hub again from a backup, in an empty folder and database",
+        "  hearth restore /mnt/backups/hearth --data /srv/hearth\n"
+        "  hearth restore /mnt/backups/hearth --snapshot 2026-01-02T03-04-05-678Z --data ./copy \\\n"
+        "      --database postgresql://hearth@localhost/hearth\n"
+        "The database may be of another kind than the one that was backed up.\n");
+    restore->add_option("folder", restore_.folder, "The folder of backups")->required();
+    restore->add_option("--snapshot", restore_.snapshot, "Which one (default: the newest)");
+    restore->add_flag("!--no-verify", restore_.verify, "Leave out the 'hearth verify' at the end");
+    restore->add_flag("--json", restore_.as_json, "Print JSON, for programs");
+    restore->callback([this, restore] {
+      chosen_ = &settings_[restore];
+      action_ = [this] { return restore_command(*chosen_, restore_); };
+    });
+  }
+
   void add_rest() {
     CLI::App* check =
         add(root_, "verify", "Compare everything that is stored with its hashes",
@@ -291,6 +332,8 @@ class CommandLine {
   bool undo_ = false;
   bool yes_ = false;
   bool rebuild_ = false;
+  BackupCommandOptions backup_;
+  RestoreCommandOptions restore_;
 };
 
 int status_of(const Error& error) {

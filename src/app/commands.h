@@ -54,6 +54,25 @@ void audit_list(Instance& instance, const std::string& target, int64_t limit, bo
 
 /// The exit status: 1 when something is damaged.
 int verify_command(Instance& instance, bool rebuild, bool as_json);
+struct BackupCommandOptions {
+  std::string folder;
+  int keep_count = 0;
+  bool list = false;
+  bool check = false;
+  bool as_json = false;
+};
+/// The exit status: 1 when something could not be copied, or is damaged in the backup.
+int backup_command(const Settings& settings, const BackupCommandOptions& wanted);
+
+struct RestoreCommandOptions {
+  std::string folder;
+  std::string snapshot;  // Empty: the newest.
+  bool verify = true;
+  bool as_json = false;
+};
+/// The exit status: 1 when the restored hub is not whole.
+int restore_command(Settings settings, const RestoreCommandOptions& wanted);
+
 int doctor_command(const Settings& settings, bool as_json);
 
 }  // namespace hearth::app

@@ -7,12 +7,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backup/backup.h"
 #include "base/log.h"
 
 namespace hearth::app {
 namespace {
 
 constexpr size_t kSecretBytes = 32;
+constexpr int64_t kAfterBackupMs = 60'000;  // Between looks whether a backup has ended.
 
 fs::path made(const fs::path& data_dir) {
   make_dirs(fs::absolute(data_dir));
@@ -20,6 +22,11 @@ fs::path made(const fs::path& data_dir) {
 }
 
 Settings checked(Settings settings) {
+  if (backup::is_half_restored(settings.data_dir)) {
+    throw Error(ErrorKind::kConflict,
+                "A restore into " + settings.data_dir.string() +
+                    " was cut short. Run the same 'hearth restore' again to end it.");
+  }
   settings.data_dir = made(settings.data_dir);
   while (settings.public_url.ends_with('/')) settings.public_url.pop_back();
   if (!settings.public_url.empty() && !settings.public_url.starts_with("http://") &&
@@ -57,6 +64,7 @@ Instance::Instance(Settings wanted, const Clock& with_clock)
       clock(with_clock),
       secret(load_secret(settings.data_dir)),
       database(open_database(settings)),
+      installation(hub::pair_installation(settings.data_dir, *database, clock)),
       access({.anonymous_read = settings.anonymous_read, .has_grant = nullptr}),
       audit(*database, clock),
       tasks(*database, clock),
@@ -112,9 +120,17 @@ void Instance::register_tasks(hub::TaskRunner& runner) {
     auto stop_when_told = [&task] {
       if (task.stopping()) throw Error(ErrorKind::kUnavailable, "The task was told to stop.");
     };
-    large_files.ingest(require_string(task.payload(), "repo_id"),
-                       require_string(task.payload(), "sha256"), {.drop_whole = true},
-                       stop_when_told);
+    bool done = large_files.ingest(require_string(task.payload(), "repo_id"),
+                                   require_string(task.payload(), "sha256"), {.drop_whole = true},
+                                   stop_when_told);
+    if (done) return;
+    // A backup needs the whole file until its end, which may take hours: no failure to be counted.
+    database->write([&](db::Tx& tx) {
+      hub::NewTask again{.kind = task.task().kind, .payload = task.payload()};
+      again.delay_ms = kAfterBackupMs;
+      tasks.enqueue(tx, again);
+      task.finish(tx);
+    });
   });
 }
 

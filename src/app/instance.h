@@ -13,6 +13,7 @@
 #include "hub/accounts.h"
 #include "hub/audit.h"
 #include "hub/downloads.h"
+#include "hub/installation.h"
 #include "hub/likes.h"
 #include "hub/listing.h"
 #include "hub/parts.h"
@@ -34,6 +35,8 @@ class Instance {
   /// tokens are worth nothing after it is changed.
   const std::string secret;
   std::unique_ptr<db::Database> database;
+  /// Says that the data folder and the database belong together.
+  const hub::Installation installation;
   hub::Access access;
   hub::Audit audit;
   hub::Tasks tasks;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -260,6 +261,21 @@ class GitRepo {
   /// The pointers to large files in the whole history of all refs, each blob once. Reads every tree
   /// that history has: for checking and rebuilding.
   std::vector<NewBlob> all_pointers() const;
+
+  // --- copies ---
+
+  /// Writes one pack of every object that `tips` reach and `known` do not into `folder` (it exists;
+  /// the pack may stand in no repository), each object hashed again. Tips that are missing are
+  /// damage: throws kCorrupt. Those of `known` that are missing are left out. Nothing: there is
+  /// nothing to copy. Safe while others write, and while the repository is packed anew.
+  std::optional<fs::path> write_pack(const std::vector<Oid>& tips, const std::vector<Oid>& known,
+                                     const fs::path& folder) const;
+  /// Takes in a pack file that stands at `pack` inside the repository's objects/pack, under any
+  /// name: hashes every object and makes its index. Throws kCorrupt when it is none.
+  void adopt_pack(const fs::path& pack);
+  /// Gives a repository without refs all of these at once, by full name. Each target must be there,
+  /// with all that it reaches: else throws kCorrupt.
+  void set_first_refs(const std::map<std::string, Oid>& refs);
 
   // --- care ---
 

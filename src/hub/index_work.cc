@@ -72,6 +72,42 @@ void write_event(db::Tx& tx, const HubContext& context, const Repo& repo, const 
   context.tasks->enqueue(tx, event);
 }
 
+/// Every ref anew, by git alone; what the database has besides goes.
+void work_out_all_refs(git::GitRepo& git, const IndexSeen& seen, IndexWork& work) {
+  for (const auto& [ref, head] : seen.heads) work.heads[ref] = std::nullopt;
+  for (const auto& [ref, target] : seen.tags) work.tags[ref] = std::nullopt;
+  git::RefList refs = git.refs();
+  for (const git::Ref& tag : refs.tags) work.tags[tag.full_name] = tag.target.hex();
+  IndexSeen counted;  // Most other refs begin at main: that is counted once.
+  if (auto main = git.ref_commit(kMain)) {
+    counted.heads[std::string(kMain)] = RefHead{main->hex(), git.count_commits(*main)};
+  }
+  for (const auto* group : {&refs.branches, &refs.pull_requests, &refs.converts}) {
+    for (const git::Ref& ref : *group) {
+      work.heads[ref.full_name] = RefHead{
+          ref.commit.hex(), count_commits(git, ref.commit, known_head(counted, ref.full_name))};
+    }
+  }
+}
+
+/// Whether the database says of the refs what the work was worked out from.
+bool is_as_seen(db::Tx& tx, const std::string& repo_id, const IndexWork& work) {
+  for (const auto& [ref, head] : work.heads) {
+    auto now = find_ref_head(tx, repo_id, ref);
+    auto then = work.seen.heads.find(ref);
+    bool was_there = then != work.seen.heads.end();
+    if (now.has_value() != was_there) return false;
+    if (now && now->commit_oid != then->second.commit_oid) return false;
+  }
+  for (const auto& [ref, target] : work.tags) {
+    auto now = find_ref_tag(tx, repo_id, ref);
+    auto then = work.seen.tags.find(ref);
+    bool was_there = then != work.seen.tags.end();
+    if (now.has_value() != was_there || (now && *now != then->second)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 RepoFacts facts_of_commit(git::GitRepo& git, RepoType type, const git::Oid& commit) {
@@ -102,15 +138,20 @@ IndexWork work_out_index(PathIndex& path_index, const Repo& repo, IndexSeen seen
     if (main) work.facts = facts_of_commit(git, repo.type, *main);
   }
   for (const RefUpdateRow& row : rows) {
+    if (row.ref.starts_with(git::kTagPrefix)) {
+      auto target = git.read_ref(row.ref);
+      work.tags[row.ref] = target ? std::optional(target->hex()) : std::nullopt;
+      continue;
+    }
     auto now = git.ref_commit(row.ref);
     if (!now) {
       work.heads[row.ref] = std::nullopt;
       continue;
     }
     if (row.ref.starts_with(git::kPullRequestPrefix)) work.commits[row.id] = new_commits(git, row);
-    if (row.ref.starts_with(git::kTagPrefix)) continue;
     work.heads[row.ref] = RefHead{now->hex(), count_commits(git, *now, known_head(seen, row.ref))};
   }
+  if (options.rebuild) work_out_all_refs(git, seen, work);
   if (work.main_moved && main && !work.heads.contains(std::string(kMain))) {
     work.heads[std::string(kMain)] =
         RefHead{main_oid, count_commits(git, *main, known_head(seen, std::string(kMain)))};
@@ -121,6 +162,9 @@ IndexWork work_out_index(PathIndex& path_index, const Repo& repo, IndexSeen seen
 
 bool record_index_work(db::Tx& tx, const HubContext& context, const Repo& repo,
                        const std::vector<RefUpdateRow>& rows, const IndexWork& work) {
+  // Another process may have noted a newer value meanwhile: an older one must not replace it. A
+  // backup takes the refs from these rows.
+  if (!is_as_seen(tx, repo.id, work)) return false;
   if (work.main_moved) {
     if (!PathIndex::apply(tx, repo.id, work.paths)) return false;
     Repo now = repo;
@@ -136,6 +180,13 @@ bool record_index_work(db::Tx& tx, const HubContext& context, const Repo& repo,
       set_ref_head(tx, repo.id, ref, *head);
     } else {
       delete_ref_head(tx, repo.id, ref);
+    }
+  }
+  for (const auto& [ref, target] : work.tags) {
+    if (target) {
+      set_ref_tag(tx, repo.id, ref, *target);
+    } else {
+      delete_ref_tag(tx, repo.id, ref);
     }
   }
   for (const RefUpdateRow& row : rows) {

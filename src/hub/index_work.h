@@ -21,6 +21,7 @@ struct IndexSeen {
   std::string head_oid;     // repo.head_oid
   std::string indexed_oid;  // Of the path index
   std::map<std::string, RefHead> heads;
+  std::map<std::string, std::string> tags = {};
 };
 
 struct IndexWork {
@@ -29,11 +30,12 @@ struct IndexWork {
   PathIndex::Delta paths;
   RepoFacts facts;
   std::map<std::string, std::optional<RefHead>> heads;  // Nothing: the ref is gone
+  std::map<std::string, std::optional<std::string>> tags;
   /// New commits of refs/pr/N, oldest first, by row.
   std::map<std::string, std::vector<CommitEntry>> commits;
 };
 
-/// `rebuild` makes the indexes of main anew even where they seem right.
+/// `rebuild` makes everything about every ref anew, also where it seems right.
 struct IndexWorkOptions {
   bool rebuild = false;
 };

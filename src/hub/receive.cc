@@ -213,6 +213,8 @@ std::optional<int64_t> Receive::apply(const RepoLock& held, const Actor& by, con
 }
 
 void Receive::settle(const Repo& repo, git::GitRepo& git, const std::vector<RefUpdateRow>& rows) {
+  bool moves_tags = std::ranges::any_of(
+      rows, [](const RefUpdateRow& row) { return row.ref.starts_with(git::kTagPrefix); });
   for (int attempt = 0; attempt < kSettleAttemptsMax; ++attempt) {
     std::optional<Repo> now;
     IndexSeen seen;
@@ -220,6 +222,7 @@ void Receive::settle(const Repo& repo, git::GitRepo& git, const std::vector<RefU
       now = find_repo_row(tx, repo.id);
       if (!now) return;
       seen = {now->head_oid, PathIndex::indexed_commit(tx, repo.id), ref_heads(tx, repo.id)};
+      if (moves_tags) seen.tags = ref_tags(tx, repo.id);
     });
     if (!now) return;  // Removed meanwhile, with all that is about it.
     IndexWork work = work_out_index(path_index_, *now, std::move(seen), git, rows);
@@ -301,6 +304,23 @@ std::vector<std::string> Receive::pending_repos() {
   return context_.database->read([&](db::Tx& tx) { return repos_with_pending_rows(tx); });
 }
 
+void Receive::note_tags(const Repo& repo) {
+  auto git = git::GitRepo::open(git_dir(context_, repo.id));
+  auto tags = git.refs().tags;
+  if (tags.empty()) return;
+  context_.database->write([&](db::Tx& tx) {
+    if (!lock_repo_row(tx, repo.id)) return;
+    auto known = ref_tags(tx, repo.id);
+    for (const git::Ref& tag : tags) {
+      if (known.contains(tag.full_name)) continue;
+      // Read again with the row locked: whoever moves the tag from here on notes it after this.
+      if (auto target = git.read_ref(tag.full_name)) {
+        set_ref_tag(tx, repo.id, tag.full_name, target->hex());
+      }
+    }
+  });
+}
+
 void Receive::rebuild_index(const Repo& repo) {
   auto held = lock(repo);
   auto git = git::GitRepo::open(git_dir(context_, repo.id));
@@ -315,7 +335,9 @@ void Receive::rebuild_index(const Repo& repo) {
     IndexSeen seen;
     context_.database->read([&](db::Tx& tx) {
       now = find_repo_row(tx, repo.id);
-      if (now) seen = {now->head_oid, PathIndex::indexed_commit(tx, repo.id), {}};
+      if (!now) return;
+      seen = {now->head_oid, PathIndex::indexed_commit(tx, repo.id), ref_heads(tx, repo.id),
+              ref_tags(tx, repo.id)};
     });
     if (!now) return;
     IndexWork work = work_out_index(path_index_, *now, std::move(seen), git, {}, {.rebuild = true});

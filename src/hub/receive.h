@@ -102,6 +102,9 @@ class Receive {
   /// Ids of repositories with pending rows.
   std::vector<std::string> pending_repos();
 
+  /// Notes tags that are older than the table of tags (migration 0012). For the first backup.
+  void note_tags(const Repo& repo);
+
   /// Makes everything that can be derived from git again: the indexes of main, the pointers of the
   /// whole history, and which large files the repository has.
   void rebuild_index(const Repo& repo);

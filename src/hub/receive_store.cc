@@ -130,4 +130,33 @@ void delete_ref_head(db::Tx& tx, std::string_view repo_id, std::string_view ref)
   tx.execute(kSql, {repo_id, ref});
 }
 
+std::map<std::string, std::string> ref_tags(db::Tx& tx, std::string_view repo_id) {
+  constexpr std::string_view kSql = "SELECT ref, target_oid FROM ref_tag WHERE repo_id = ?1";
+  std::map<std::string, std::string> tags;
+  for (const db::Row& row : tx.query(kSql, {repo_id})) tags[row.get_text(0)] = row.get_text(1);
+  return tags;
+}
+
+std::optional<std::string> find_ref_tag(db::Tx& tx, std::string_view repo_id,
+                                        std::string_view ref) {
+  constexpr std::string_view kSql =
+      "SELECT target_oid FROM ref_tag WHERE repo_id = ?1 AND ref = ?2";
+  auto row = tx.query_one(kSql, {repo_id, ref});
+  if (!row) return std::nullopt;
+  return row->get_text(0);
+}
+
+void set_ref_tag(db::Tx& tx, std::string_view repo_id, std::string_view ref,
+                 std::string_view target_oid) {
+  constexpr std::string_view kSql =
+      "INSERT INTO ref_tag (repo_id, ref, target_oid) VALUES (?1, ?2, ?3)"
+      " ON CONFLICT (repo_id, ref) DO UPDATE SET target_oid = excluded.target_oid";
+  tx.execute(kSql, {repo_id, ref, target_oid});
+}
+
+void delete_ref_tag(db::Tx& tx, std::string_view repo_id, std::string_view ref) {
+  constexpr std::string_view kSql = "DELETE FROM ref_tag WHERE repo_id = ?1 AND ref = ?2";
+  tx.execute(kSql, {repo_id, ref});
+}
+
 }  // namespace hearth::hub

@@ -59,4 +59,11 @@ std::map<std::string, RefHead> ref_heads(db::Tx& tx, std::string_view repo_id);
 void set_ref_head(db::Tx& tx, std::string_view repo_id, std::string_view ref, const RefHead& head);
 void delete_ref_head(db::Tx& tx, std::string_view repo_id, std::string_view ref);
 
+/// Tags and their targets, unpeeled.
+std::map<std::string, std::string> ref_tags(db::Tx& tx, std::string_view repo_id);
+std::optional<std::string> find_ref_tag(db::Tx& tx, std::string_view repo_id, std::string_view ref);
+void set_ref_tag(db::Tx& tx, std::string_view repo_id, std::string_view ref,
+                 std::string_view target_oid);
+void delete_ref_tag(db::Tx& tx, std::string_view repo_id, std::string_view ref);
+
 }  // namespace hearth::hub

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/log.h"
+#include "base/removals.h"
 #include "base/text.h"
 #include "cards/cards.h"
 #include "db/db.h"
@@ -25,6 +26,7 @@ namespace hearth::hub {
 namespace {
 
 constexpr std::string_view kMain = "refs/heads/main";
+constexpr int64_t kAfterBackupMs = 60'000;  // Between looks whether a backup has ended.
 
 [[noreturn]] void throw_created(const Repo& existing) {
   throw RepoExists("You already created this " + std::string(to_string(existing.type)) + " repo",
@@ -200,8 +202,8 @@ void Repositories::remove(const Actor& by, const Repo& repo) {
     task.payload["repo_id"] = repo.id;
     context_.tasks->enqueue(tx, task);
   });
-  // At once where nothing interferes; the task is for a crash in between.
-  remove_tree(git_dir(repo));
+  // At once where nothing interferes; the task is for a crash in between, and for after a backup.
+  if (auto turn = RemovalTurn::try_take(context_.data_dir)) remove_tree(git_dir(repo));
 }
 
 Repo Repositories::move(const Caller& caller, const Repo& repo, const RepoId& to) {
@@ -324,6 +326,17 @@ void Repositories::register_tasks(TaskRunner& runner) {
   runner.handle("repo.remove_folder", [this](TaskContext& task) {
     std::string id = require_string(task.payload(), "repo_id");
     if (find_by_id(id)) return;
+    auto turn = RemovalTurn::try_take(context_.data_dir);
+    if (!turn) {
+      // A backup may take hours: that is no failure to be counted.
+      context_.database->write([&](db::Tx& tx) {
+        NewTask again{.kind = task.task().kind, .payload = task.payload()};
+        again.delay_ms = kAfterBackupMs;
+        context_.tasks->enqueue(tx, again);
+        task.finish(tx);
+      });
+      return;
+    }
     fs::path dir = hub::git_dir(context_, id);
     remove_tree(dir);
     // A task or a reader that was at work on it may have put something into it meanwhile.

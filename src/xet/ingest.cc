@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/removals.h"
 #include "xet/chunker.h"
 #include "xet/xet.h"
 #include "xet/xet_rows.h"
@@ -144,10 +145,10 @@ class Ingestion {
 
 }  // namespace
 
-void XetStore::ingest(const std::string& repo_id, const std::string& sha256,
+bool XetStore::ingest(const std::string& repo_id, const std::string& sha256,
                       const IngestOptions& options, const std::function<void()>& check) {
   auto object = find(repo_id, sha256);
-  if (!object) return;  // The repository dropped it meanwhile.
+  if (!object) return true;  // The repository dropped it meanwhile.
   auto blob_size = blobs_.size_of(sha256);
   if (!object->file_hash && blob_size == object->size_bytes && object->size_bytes > 0) {
     Caller caller = task_caller(repo_id);
@@ -200,10 +201,13 @@ void XetStore::ingest(const std::string& repo_id, const std::string& sha256,
     }
     object = find(repo_id, sha256);
   }
-  if (!options.drop_whole || !object || !object->file_hash || !blob_size) return;
+  if (!options.drop_whole || !object || !object->file_hash || !blob_size) return true;
+  auto turn = RemovalTurn::try_take(options_.data_dir);
+  if (!turn) return false;
   bool still_needed = database_.read([&](db::Tx& tx) { return rows::any_whole_only(tx, sha256); });
   // A row that appears from here on finds the chunks by SHA-256: open_large() looks for both.
   if (!still_needed) blobs_.remove(sha256);
+  return true;
 }
 
 }  // namespace hearth::xet

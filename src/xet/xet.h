@@ -147,7 +147,8 @@ class XetStore {
   };
   /// Chunks a whole file of a repository, so that Xet clients and dedup see it. For a task: takes
   /// about 3 s of CPU a GiB. Doing it again does nothing. `check` is called often and may throw.
-  void ingest(const std::string& repo_id, const std::string& sha256, const IngestOptions& options,
+  /// False: all is done but the removal of the whole file, because a backup runs; come again.
+  bool ingest(const std::string& repo_id, const std::string& sha256, const IngestOptions& options,
               const std::function<void()>& check = {});
 
   // ---- Checking ----

@@ -20,7 +20,8 @@ BELOW = {
     "xet": {"base", "db", "blob"},
     "hub": {"base", "db", "git", "blob", "xet", "cards", "models"},
     "api": {"base", "db", "http", "git", "blob", "xet", "cards", "models", "hub"},
-    "app": {"base", "db", "http", "git", "blob", "xet", "cards", "models", "hub", "api"},
+    "backup": {"base", "db", "blob", "git", "xet"},
+    "app": {"base", "db", "http", "git", "blob", "xet", "cards", "models", "hub", "api", "backup"},
 }
 
 # Headers of libraries, and the modules whose sources may name them: one, but for zlib, which packs
