@@ -41,7 +41,8 @@ struct Failpoints {
     }
   }
 
-  void add(std::string_view rule) {
+  void add(const std::string_view whole) {
+    std::string_view rule = whole;
     uint64_t from = 1;
     if (size_t at = rule.find('@'); at != std::string_view::npos) {
       from = std::strtoull(std::string(rule.substr(at + 1)).c_str(), nullptr, 10);
@@ -53,6 +54,14 @@ struct Failpoints {
       effect = rule.substr(equals + 1);
     }
     int error_number = effect == "eio" ? EIO : effect == "enospc" ? ENOSPC : 0;
+    // A mistyped rule that did something else would prove nothing.
+    if ((error_number == 0 && effect != "crash") || from == 0) {
+      log_error(
+          "HEARTH_FAILPOINTS: a rule is crash, NAME=crash, NAME=eio or NAME=enospc, with @N "
+          "behind it for the N-th passing; not \"{}\"",
+          whole);
+      ::_exit(64);  // EX_USAGE of sysexits.h
+    }
     rules.push_back({std::string(name), error_number, from});
   }
 };

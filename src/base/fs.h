@@ -89,7 +89,7 @@ void write_durably(const fs::path& target, std::string_view content, unsigned mo
 ///
 /// HEARTH_FAILPOINTS is a list separated by ';': "crash@7" kills the process (SIGKILL) at the
 /// seventh durable step; "fsync_file=eio", "write=enospc@3" make the named step fail (from its
-/// third passing on). Unset, a call costs one load of a flag.
+/// third passing on). A rule that is none ends the program. Unset, a call costs one load of a flag.
 /// Throws Error as the failing system call would.
 void failpoint(std::string_view name);
 /// How many durable steps this process has passed; tests use it to know n.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/fs.h"
 #include "db/engines.h"
 
 namespace hearth::db {
@@ -41,7 +42,15 @@ void Database::run_guarded(bool write, const Body& body) {
   Hooks hooks;
   {
     const Inside inside(this);
-    hooks = write ? run_write(body) : run_read(body);
+    if (write) {
+      hooks = run_write([&](Tx& tx) {
+        body(tx);
+        failpoint("commit");
+      });
+      failpoint("committed");
+    } else {
+      hooks = run_read(body);
+    }
   }
   for (const auto& hook : hooks) hook();
 }

@@ -1,0 +1,368 @@
+"""A kill at the n-th durable step, for every n, of each way to write.
+
+    python tests/faults/steps.py [--publish] [WAY…]
+
+Each way is done once undisturbed, which gives the state before and the one after. Then, for n = 1, 2, …,
+on a copy of the data from before, with a hub that kills itself at its n-th durable step (HEARTH_FAILPOINTS,
+src/base/fs.h: every flush, rename, folder and commit of the database), until it is done without a kill. After
+each kill the hub starts by its own command, everything is whole, what is visible is the state before or the one
+after (the latter when the answer had come), and the same thing done again succeeds.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import survival  # noqa: E402
+from lib import figures  # noqa: E402
+from lib.server import Server  # noqa: E402
+
+REPO = "alice/there"
+DICE = random.Random(4)
+SMALL = b"a line\n" * 40
+LARGE = DICE.randbytes(300_000)
+HUGE = DICE.randbytes(11 << 20)  # Of three parts: the hub is started with parts of 5 MiB.
+
+
+@dataclass
+class Hub:
+    """A server, and plain requests with alice's token."""
+    server: Server
+    token: str
+    scratch: Path
+
+    def ask(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> dict | list:
+        status, _, answer = self.server.request(method, path, body, self.token, headers)
+        if status >= 300:
+            raise RuntimeError(f"{method} {path}: {status} {answer[:300]!r}")
+        return json.loads(answer) if answer[:1] in (b"{", b"[") else {}
+
+    def commit(self, *entries: dict, repo: str = REPO, query: str = "") -> dict:
+        lines = [{"key": "header", "value": {"summary": "a commit"}}, *entries]
+        return self.ask("POST", f"/api/models/{repo}/commit/main{query}", "\n".join(map(json.dumps, lines)).encode(),
+                        {"Content-Type": "application/x-ndjson"})
+
+    def upload(self, content: bytes) -> dict:
+        """By Git LFS: whole or in parts, as the hub says; returns the line of the commit."""
+        oid = hashlib.sha256(content).hexdigest()
+        batch = self.ask("POST", f"/{REPO}.git/info/lfs/objects/batch", {
+            "operation": "upload", "transfers": ["basic", "multipart"], "objects": [{"oid": oid, "size": len(content)}]})
+        [found] = batch["objects"]
+        upload = found.get("actions", {}).get("upload")
+        if upload:
+            headers = upload.get("header", {})
+            size = int(headers.get("chunk_size", 0))
+            address = upload["href"].removeprefix(self.server.url)
+            if not size:
+                status, _, answer = self.server.request("PUT", address, content)
+                if status >= 300:
+                    raise RuntimeError(f"upload: {status} {answer!r}")
+            else:
+                parts = []
+                for number in sorted((name for name in headers if name.isdigit()), key=int):
+                    piece = content[(int(number) - 1) * size:int(number) * size]
+                    status, answered, answer = self.server.request("PUT", headers[number].removeprefix(self.server.url), piece)
+                    if status >= 300:
+                        raise RuntimeError(f"part {number}: {status} {answer!r}")
+                    parts.append({"partNumber": int(number), "etag": answered["ETag"]})
+                status, _, answer = self.server.request("POST", address, {"oid": oid, "parts": parts})
+                if status >= 300:
+                    raise RuntimeError(f"completion: {status} {answer!r}")
+        return {"key": "lfsFile", "value": {"path": "large.bin", "algo": "sha256", "oid": oid, "size": len(content)}}
+
+    def git(self, *arguments: str) -> None:
+        env = {**os.environ, "HOME": str(self.scratch), "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0",
+               "GIT_AUTHOR_NAME": "Alice", "GIT_AUTHOR_EMAIL": "a@example.org", "GIT_COMMITTER_NAME": "Alice",
+               "GIT_COMMITTER_EMAIL": "a@example.org"}
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, env=env, cwd=self.scratch)
+        if done.returncode != 0:
+            raise RuntimeError(f"git {arguments[0]}: {done.stderr[-500:]}")
+
+
+def text_file(path: str, content: bytes = SMALL) -> dict:
+    return {"key": "file", "value": {"path": path, "content": content.decode()}}
+
+
+def push(hub: Hub) -> None:
+    clone = hub.scratch / "clone"
+    shutil.rmtree(clone, ignore_errors=True)
+    hub.git("clone", "-q", hub.server.url.replace("://", f"://alice:{hub.token}@") + f"/{REPO}", str(clone))
+    for index in range(3):
+        (clone / f"pushed-{index}.txt").write_bytes(SMALL + bytes([65 + index]))
+    hub.git("-C", str(clone), "add", "-A")
+    if subprocess.run(["git", "-C", str(clone), "diff", "--cached", "--quiet"]).returncode:
+        hub.git("-C", str(clone), "commit", "-q", "-m", "push")
+    hub.git("-C", str(clone), "push", "-q", "origin", "HEAD:main")
+
+
+def upload_by_xet(hub: Hub) -> None:
+    """hf-xet itself, in a process of its own."""
+    source = hub.scratch / "xet.bin"
+    source.write_bytes(LARGE)
+    program = ("import sys; from huggingface_hub import HfApi; "
+               "HfApi(endpoint=sys.argv[1], token=sys.argv[2]).upload_file(path_or_fileobj=sys.argv[3], path_in_repo='xet.bin', repo_id=sys.argv[4])")
+    client = subprocess.Popen([sys.executable, "-c", program, hub.server.url, hub.token, str(source), REPO], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, env={**os.environ, "HF_HOME": str(hub.scratch / "hf"), "HF_ENDPOINT": hub.server.url,
+                                                              "HF_HUB_DISABLE_PROGRESS_BARS": "1"})
+    # It would try again for minutes when the hub is gone.
+    while client.poll() is None and hub.server.process.poll() is None:
+        time.sleep(0.02)
+    if client.poll() is None:
+        client.kill()
+    if client.wait() != 0:
+        raise RuntimeError("hf-xet's upload failed")
+
+
+def open_pull_request(hub: Hub) -> None:
+    hub.commit(text_file("proposed.txt"), query="?create_pr=1")
+
+
+def merge(hub: Hub) -> None:
+    if hub.ask("GET", f"/api/models/{REPO}/discussions/1").get("status") != "merged":
+        hub.ask("POST", f"/api/models/{REPO}/discussions/1/merge", {})
+
+
+def create(hub: Hub) -> None:
+    if hub.server.request("GET", "/api/models/alice/new", token=hub.token)[0] != 200:
+        hub.ask("POST", "/api/repos/create", {"name": "new", "private": True})
+
+
+def move(hub: Hub) -> None:
+    if hub.server.request("GET", "/api/models/alice/elsewhere", token=hub.token)[0] != 200:
+        hub.ask("POST", "/api/repos/move", {"fromRepo": REPO, "toRepo": "alice/elsewhere", "type": "model"})
+
+
+def delete(hub: Hub) -> None:
+    if hub.server.request("GET", f"/api/models/{REPO}", token=hub.token)[0] == 200:
+        hub.ask("DELETE", "/api/repos/delete", {"name": "there", "organization": "alice", "type": "model"})
+
+
+def once(method: str, path: str, body: object, is_done) -> object:
+    def way(hub: Hub) -> None:
+        if not is_done(hub):
+            hub.ask(method, path, body)
+    return way
+
+
+def refs_of(hub: Hub, kind: str) -> set[str]:
+    return {item["name"] for item in hub.ask("GET", f"/api/models/{REPO}/refs")[kind]}
+
+
+def squash(hub: Hub) -> None:
+    if len(hub.ask("GET", f"/api/models/{REPO}/commits/main")) > 1:
+        hub.ask("POST", f"/api/models/{REPO}/super-squash/main", {})
+
+
+# What is done, and doing it again after it was done leaves things as they are.
+WAYS = {
+    "commit of small files": lambda hub: hub.commit(text_file("a.txt"), text_file("deep/er/b.txt"), {"key": "deletedFile", "value": {"path": "old.txt"}})
+    if "old.txt" in files_of(hub, REPO, "main") else None,
+    "large file by LFS and its commit": lambda hub: hub.commit(hub.upload(LARGE)),
+    "large file by LFS in parts and its commit": lambda hub: hub.commit(hub.upload(HUGE)),
+    "large file by Xet and its commit": upload_by_xet,
+    "git push": push,
+    "pull request": lambda hub: None if hub.ask("GET", f"/api/models/{REPO}/discussions")["count"] > 1 else open_pull_request(hub),
+    "merge": merge,
+    "create a repository": create,
+    "move a repository": move,
+    "delete a repository": delete,
+    "create a branch": once("POST", f"/api/models/{REPO}/branch/more", {}, lambda hub: "more" in refs_of(hub, "branches")),
+    "delete a branch": once("DELETE", f"/api/models/{REPO}/branch/side", None, lambda hub: "side" not in refs_of(hub, "branches")),
+    "create a tag": once("POST", f"/api/models/{REPO}/tag/main", {"tag": "v2", "message": "m"}, lambda hub: "v2" in refs_of(hub, "tags")),
+    "delete a tag": once("DELETE", f"/api/models/{REPO}/tag/v1", None, lambda hub: "v1" not in refs_of(hub, "tags")),
+    "squash": squash,
+    "settings": lambda hub: hub.ask("PUT", f"/api/models/{REPO}/settings", {"private": True}),
+    "like": lambda hub: hub.ask("POST", f"/api/models/{REPO}/like", {}),
+    "discussion": once("POST", f"/api/models/{REPO}/discussions", {"title": "asked", "description": "text"},
+                       lambda hub: hub.ask("GET", f"/api/models/{REPO}/discussions")["count"] > 1),
+}
+QUICK = ("large file by LFS and its commit", "git push")
+
+
+def files_of(hub: Hub, repo: str, revision: str) -> dict[str, str]:
+    tree = hub.ask("GET", f"/api/models/{repo}/tree/{revision}?recursive=1")
+    return {entry["path"]: entry.get("lfs", {}).get("oid") or entry["oid"] for entry in tree if entry["type"] == "file"}
+
+
+def visible_state(hub: Hub) -> dict:
+    """All that people see, without the names that differ from run to run."""
+    state = {}
+    for info in hub.ask("GET", "/api/models?author=alice&full=1"):
+        repo = info["id"]
+        refs = hub.ask("GET", f"/api/models/{repo}/refs?include_prs=1")
+        state[repo] = {
+            "private": info["private"], "likes": info["likes"],
+            "branches": {item["name"]: [files_of(hub, repo, item["targetCommit"]),
+                                        len(hub.ask("GET", f"/api/models/{repo}/commits/{item['targetCommit']}"))]
+                         for item in refs["branches"]},
+            "tags": sorted(item["name"] for item in refs["tags"]),
+            "prs": {item["name"]: files_of(hub, repo, item["targetCommit"]) for item in refs.get("pullRequests", [])},
+            "discussions": sorted((item["num"], item["title"], item["status"])
+                                  for item in hub.ask("GET", f"/api/models/{repo}/discussions")["discussions"]),
+        }
+    return state
+
+
+@dataclass
+class Outcome:
+    kills: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+class Bench:
+    """A data folder that each attempt gets as it was at first."""
+
+    OPTIONS = ("--lfs-part-bytes", str(5 << 20))
+
+    def __init__(self) -> None:
+        self.server = Server()
+        self.scratch = Path(tempfile.mkdtemp(prefix="hearth-steps-"))
+        self.server.add_user("root", "--admin")
+        self.server.add_user("alice")
+        self.hub = Hub(self.server, self.server.add_token("alice"), self.scratch)
+        self.server.start(*self.OPTIONS)
+        self.hub.ask("POST", "/api/repos/create", {"name": "there"})
+        self.hub.commit(text_file("old.txt"), text_file("kept/c.txt", b"c\n"))
+        self.hub.ask("POST", f"/api/models/{REPO}/branch/side", {})
+        self.hub.ask("POST", f"/api/models/{REPO}/tag/main", {"tag": "v1"})
+        open_pull_request(self.hub)
+        self.server.settle()
+        self.before = visible_state(self.hub)
+        self.server.stop()
+        self.saved = self.server.folder / "saved"
+        shutil.copytree(self.server.data, self.saved)
+
+    def reset(self) -> None:
+        self.server.stop(kill=True)
+        shutil.rmtree(self.server.data)
+        shutil.copytree(self.saved, self.server.data)
+
+    def start(self, failpoints: str = "") -> bool:
+        """False: it died before it listened."""
+        self.server.env = {"HEARTH_FAILPOINTS": failpoints} if failpoints else {}
+        try:
+            self.server.start(*self.OPTIONS)
+            return True
+        except RuntimeError:
+            if not failpoints:
+                raise
+            return False
+
+    def remove(self) -> None:
+        self.server.remove()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def kill_at_each_step(self, name: str, outcome: Outcome, first: int = 1) -> None:
+        way = WAYS[name]
+        self.reset()
+        self.start()
+        way(self.hub)
+        self.server.settle()
+        after = visible_state(self.hub)
+        step = first
+        while True:
+            where = f"{name}, step {step}"
+            self.reset()
+            up = self.start(f"crash@{step}")
+            answered = False
+            if up:
+                try:
+                    way(self.hub)
+                    answered = True
+                    self._settle_or_die()
+                except Exception:  # It died; or died and so refused.
+                    pass
+            if self._alive():
+                if not answered:
+                    outcome.problems.append(f"{where}: neither killed nor done")
+                break
+            outcome.kills[name] = outcome.kills.get(name, 0) + 1
+            self.server.stop(kill=True)
+            self.start()
+            found = visible_state(self.hub)
+            if found != after and (answered or found != self.before):
+                outcome.problems.append(f"{where}: {'acknowledged and lost' if answered else 'half there'}: {_difference(found, self.before, after)}")
+            outcome.problems += [f"{where}: {problem}" for problem in survival.problems_at_rest(self.server)]
+            try:
+                way(self.hub)
+                self.server.settle()
+                if (found := visible_state(self.hub)) != after:
+                    outcome.problems.append(f"{where}: done again it gives something else: {_difference(found, self.before, after)}")
+            except Exception as error:
+                outcome.problems.append(f"{where}: cannot be done again: {error}")
+            if outcome.problems:
+                break
+            step += 1
+        self.server.stop(kill=True)
+
+    def _settle_or_die(self) -> None:
+        while self.server.process.poll() is None and any(task["state"] in ("queued", "running") for task in self._tasks()):
+            time.sleep(0.01)
+
+    def _tasks(self) -> list[dict]:
+        return json.loads(self.server.hearth("tasks", "--json"))
+
+    def _alive(self) -> bool:
+        """A process that kills itself needs a moment to be gone: its last answer may be on the way still."""
+        process = self.server.process
+        if process is None:
+            return False
+        try:
+            return self.server.request("GET", "/health")[0] == 200 and process.poll() is None
+        except OSError:
+            process.wait(timeout=20)
+            return False
+
+
+def _difference(found: dict, before: dict, after: dict) -> str:
+    return f"\n  is     {json.dumps(found)[:1500]}\n  before {json.dumps(before)[:1500]}\n  after  {json.dumps(after)[:1500]}"
+
+
+def run(ways, say=lambda text: None) -> Outcome:
+    outcome = Outcome()
+    bench = Bench()
+    try:
+        for name in ways:
+            begin = time.monotonic()
+            bench.kill_at_each_step(name, outcome)
+            say(f"{name}: {outcome.kills.get(name, 0)} kills, {len(outcome.problems)} problems, {time.monotonic() - begin:.0f} s")
+            if outcome.problems:
+                break
+    finally:
+        bench.remove()
+    return outcome
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("ways", nargs="*", choices=[*WAYS, []], help="default: all")
+    parser.add_argument("--publish", action="store_true", help="write docs/reliability.md")
+    options = parser.parse_args()
+    outcome = run(options.ways or WAYS, say=lambda text: print(text, flush=True))
+    for problem in outcome.problems:
+        print(f"FAILED {problem}")
+    print(f"{sum(outcome.kills.values())} kills in {len(outcome.kills)} ways, {len(outcome.problems)} problems")
+    if options.publish:
+        figures.write(
+            "reliability", "11-steps", title="Killed at every durable step", command="scripts/nightly steps",
+            note="For n = 1, 2, … the hub is killed at its n-th durable step (flush, rename, new folder, commit of the database) until the "
+                 "work is done without a kill. After each: a restart without a hand, the state before or the one after, `hearth verify`, "
+                 "`git fsck --full --strict`, `PRAGMA integrity_check`, and the same work done again succeeds.",
+            columns=["what was done", "kills", "problems"],
+            rows=[[name, count, sum(problem.startswith(name) for problem in outcome.problems)] for name, count in outcome.kills.items()])
+    return 1 if outcome.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
