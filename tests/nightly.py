@@ -106,6 +106,20 @@ def kills(options: argparse.Namespace, logs: Path) -> list[Row]:
     return rows
 
 
+def fault_row(what: str, script: str, arguments: list[str], logs: Path) -> Row:
+    """A script of tests/faults that publishes its own section."""
+    status, _, seconds = run([str(environments.python_of("current")), f"tests/faults/{script}.py", "--publish", *arguments], logs / f"{script}.log")
+    return Row(what, "passed" if status == 0 else f"FAILED, status {status}", "", seconds)
+
+
+def steps(options: argparse.Namespace, logs: Path) -> list[Row]:
+    return [fault_row("a kill at each durable step of each way to write", "steps", [], logs)]
+
+
+def flips(options: argparse.Namespace, logs: Path) -> list[Row]:
+    return [fault_row(f"{options.flips:,} flipped bits", "flips", [f"--flips={options.flips}"], logs)]
+
+
 def backup(options: argparse.Namespace, logs: Path) -> list[Row]:
     python = environments.python_of("current")
     rows = []
@@ -125,7 +139,7 @@ def publish(name: str, title: str, part: str, rows: list[Row], note: str) -> Non
 
 
 # A part runs, writes its section of the page, and returns what it saw.
-PARTS = {"kills": kills, "backup": backup, "sanitizers": sanitizers, "fuzzers": fuzzers}
+PARTS = {"kills": kills, "steps": steps, "flips": flips, "backup": backup, "sanitizers": sanitizers, "fuzzers": fuzzers}
 
 
 def main() -> int:
@@ -133,6 +147,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--fuzz-s", type=int, default=300, help="seconds for each fuzzer")
     parser.add_argument("--kills", type=int, default=1000, help="on SQLite; a tenth of them on PostgreSQL")
+    parser.add_argument("--flips", type=int, default=1000, help="bits, one after the other")
     options = parser.parse_args()
     logs = ROOT / "build" / "nightly"
     logs.mkdir(parents=True, exist_ok=True)

@@ -82,6 +82,8 @@ struct Services {
   std::string uploads_dir;
   /// LFS clients that can send larger files in parts are asked to, in parts of this size.
   uint64_t lfs_part_bytes = uint64_t{1} << 30;
+  /// Whether files that came whole are cut into chunks afterwards.
+  bool chunk_lfs_uploads = true;
 };
 
 /// What the caller must be allowed to do before a handler runs.

@@ -289,6 +289,7 @@ void link_object(Call& call, const blob::Expected& object) {
   const std::string& repo_id = call.repo().id;
   call.services.xet->link_whole(repo_id, object, [&](db::Tx& tx) {
     if (object.size_bytes == 0) return;
+    if (!call.services.chunk_lfs_uploads) return;
     call.services.tasks->enqueue(tx, {.kind = "xet.ingest",
                                       .payload = {{"repo_id", repo_id}, {"sha256", object.sha256}},
                                       .unique_key = "xet.ingest:" + repo_id + ":" + object.sha256,

@@ -35,14 +35,42 @@ class SourceGenerator : public http::Generator {
   uint64_t end_ = 0;
 };
 
+class RangeCheck : public http::FileCheck {
+ public:
+  explicit RangeCheck(std::shared_ptr<const blob::CheckedFile> file) : file_(std::move(file)) {}
+  bool is_fresh(uint64_t offset_bytes, uint64_t length_bytes) const noexcept override {
+    return file_->is_fresh(offset_bytes, length_bytes);
+  }
+  bool is_good(uint64_t offset_bytes, uint64_t length_bytes) const noexcept override {
+    try {
+      file_->check(offset_bytes, length_bytes);
+      return true;
+    } catch (const std::exception&) {
+      return false;  // It said so in the log.
+    }
+  }
+
+ private:
+  std::shared_ptr<const blob::CheckedFile> file_;
+};
+
 }  // namespace
+
+void append_checked(const std::shared_ptr<const blob::CheckedFile>& file, http::ByteRange range,
+                    http::Body& body) {
+  // What is damaged at its beginning is still answered with an error, not with a cut.
+  if (body.empty()) {
+    file->check(range.offset_bytes, std::min(range.length_bytes, blob::kSumBlockBytes));
+  }
+  body.push_back(http::FileRange{file->fd(), range.offset_bytes, range.length_bytes,
+                                 std::make_shared<RangeCheck>(file)});
+}
 
 void append_source(const std::shared_ptr<const blob::Source>& source, http::ByteRange range,
                    http::Body& body) {
   for (blob::Part& part : source->parts(range.offset_bytes, range.length_bytes)) {
     if (part.fd != nullptr) {
-      body.push_back(
-          http::FileRange{std::move(part.fd), part.file_offset_bytes, part.length_bytes});
+      append_checked(part.checked, {part.file_offset_bytes, part.length_bytes}, body);
     } else {
       body.push_back(std::make_unique<SourceGenerator>(
           source, http::ByteRange{part.offset_bytes, part.length_bytes}));

@@ -13,4 +13,9 @@ namespace hearth::api {
 void append_source(const std::shared_ptr<const blob::Source>& source, http::ByteRange range,
                    http::Body& body);
 
+/// Appends a range of a file whose bytes are compared with their sums before they leave. Throws
+/// Error{kCorrupt} when the body's first bytes are damaged; later ones cut the connection.
+void append_checked(const std::shared_ptr<const blob::CheckedFile>& file, http::ByteRange range,
+                    http::Body& body);
+
 }  // namespace hearth::api

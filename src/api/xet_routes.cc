@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "api/source_body.h"
 #include "api/xet_call.h"
 #include "base/text.h"
 #include "http/range.h"
@@ -193,9 +194,9 @@ http::Response data(Call& call) {
       call.query.get("s").value_or(""), call.services.clock->now_ms() / 1000);
   auto header = call.head.headers.get(http::kRange);
   if (!spans || !header) throw Error(ErrorKind::kForbidden, "Ask for a range that was signed.");
-  xet::XetStore::StoredXorb xorb = call.services.xet->open_xorb(hash);
+  auto xorb = call.services.xet->open_xorb(hash);
   http::RangeRequest request =
-      http::parse_range_header(*header, xorb.size_bytes, {.range_count_max = kDataRangesMax});
+      http::parse_range_header(*header, xorb->size_bytes(), {.range_count_max = kDataRangesMax});
   if (request.kind != http::RangeRequest::Kind::kRanges) {
     throw Error(ErrorKind::kForbidden, "Ask for a range that was signed.");
   }
@@ -207,7 +208,7 @@ http::Response data(Call& call) {
     if (!is_signed) throw Error(ErrorKind::kForbidden, "This range was not signed.");
   }
   auto append = [&](http::ByteRange range, http::Body& body) {
-    body.push_back(http::FileRange{xorb.fd, range.offset_bytes, range.length_bytes});
+    append_checked(xorb, range, body);
   };
   http::Response response;
   if (request.ranges.size() == 1) {
@@ -215,9 +216,9 @@ http::Response data(Call& call) {
     append(request.ranges.front(), response.body);
     response.headers.set(http::kContentType, kOctets);
     response.headers.set(http::kContentRange,
-                         http::content_range(request.ranges.front(), xorb.size_bytes));
+                         http::content_range(request.ranges.front(), xorb->size_bytes()));
   } else {
-    response = http::multipart_byteranges(request.ranges, xorb.size_bytes, kOctets, append);
+    response = http::multipart_byteranges(request.ranges, xorb->size_bytes(), kOctets, append);
   }
   response.headers.set(http::kAcceptRanges, "bytes");
   response.headers.set(http::kCacheControl, "private, max-age=3600, immutable");
@@ -231,7 +232,7 @@ http::Response head_xorb(Call& call) {
   }
   http::Response response = http::Response::empty(200);
   response.headers.set(http::kContentLength,
-                       std::to_string(call.services.xet->open_xorb(hash).size_bytes));
+                       std::to_string(call.services.xet->open_xorb(hash)->size_bytes()));
   return response;
 }
 

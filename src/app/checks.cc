@@ -85,6 +85,12 @@ Finding check_viewer_host(const Settings& settings) {
 
 std::vector<CheckedPart> verify(Instance& instance) {
   std::vector<CheckedPart> parts;
+  try {
+    parts.push_back({"database", 1, instance.database->integrity_problems()});
+  } catch (const Error& error) {
+    parts.push_back({"database", 1, {std::string("the database cannot be read: ") + error.what()}});
+    return parts;
+  }
   parts.push_back(part_of("blobs", instance.blobs.verify()));
   parts.push_back(part_of("xorbs", instance.large_files.verify_xorbs()));
   parts.push_back(part_of("shards", instance.large_files.verify_shards()));

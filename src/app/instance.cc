@@ -69,7 +69,7 @@ Instance::Instance(Settings wanted, const Clock& with_clock)
       audit(*database, clock),
       tasks(*database, clock),
       accounts(*database, clock),
-      blobs(settings.data_dir),
+      blobs(settings.data_dir, std::chrono::seconds(settings.trust_checked_s)),
       large_files(*database, blobs, clock, {.data_dir = settings.data_dir, .secret = secret}),
       parts(context()),
       listing(*database, access),
@@ -111,6 +111,7 @@ api::Services Instance::services() {
   services.trust_forwarded = settings.trust_forwarded;
   services.uploads_dir = blobs.uploads_dir().string();
   services.lfs_part_bytes = settings.lfs_part_bytes;
+  services.chunk_lfs_uploads = settings.chunk_lfs_uploads;
   return services;
 }
 

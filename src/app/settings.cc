@@ -13,10 +13,9 @@
 namespace hearth::app {
 namespace {
 
-constexpr std::array<std::string_view, 9> kFileKeys = {
-    "database",       "listen",          "public-url",
-    "anonymous-read", "trust-forwarded", "pool-threads",
-    "log-level",      "lfs-part-bytes",  "data"};
+constexpr std::array<std::string_view, 11> kFileKeys = {
+    "database",     "listen",    "public-url",     "anonymous-read",  "trust-forwarded",
+    "pool-threads", "log-level", "lfs-part-bytes", "trust-checked-s", "chunk-lfs-uploads", "data"};
 
 /// The value of `--name VALUE` or `--name=VALUE`, before the real parser runs.
 std::string early_option(int argc, const char* const* argv, std::string_view name) {
@@ -122,6 +121,19 @@ void add_server_options(CLI::App& command, Settings& settings) {
                   "Larger Git LFS uploads are taken in parts of this many bytes")
       ->envname("HEARTH_LFS_PART_BYTES")
       ->check(CLI::Range(uint64_t{1024 * 1024}, uint64_t{5} << 30))
+      ->capture_default_str();
+  command
+      .add_option("--chunk-lfs-uploads", settings.chunk_lfs_uploads,
+                  "Whether Git LFS uploads are cut into chunks afterwards, to be stored once where "
+                  "they are alike; about 3 CPU seconds a GiB")
+      ->envname("HEARTH_CHUNK_LFS_UPLOADS")
+      ->capture_default_str();
+  command
+      .add_option("--trust-checked-s", settings.trust_checked_s,
+                  "Seconds for which stored bytes that were found good are sent without being "
+                  "compared again; 0: compare at every read")
+      ->envname("HEARTH_TRUST_CHECKED_S")
+      ->check(CLI::Range(0, 86'400))
       ->capture_default_str();
 }
 

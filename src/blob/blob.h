@@ -17,6 +17,7 @@
 #include "base/bytes.h"
 #include "base/fs.h"
 #include "base/hash.h"
+#include "blob/block_sums.h"
 
 namespace hearth::blob {
 
@@ -28,6 +29,8 @@ struct Part {
   /// made by Source::read.
   std::shared_ptr<Fd> fd = {};
   uint64_t file_offset_bytes = 0;
+  /// Over `fd`: what is sent is to be checked before.
+  std::shared_ptr<const CheckedFile> checked = {};
 };
 
 /// A whole file on the disk that stays readable while this object lives, whatever is cleaned up.
@@ -78,15 +81,17 @@ struct Expected {
 /// several processes on one folder.
 class BlobStore {
  public:
-  /// Makes DATA/blobs and DATA/uploads.
-  explicit BlobStore(fs::path data_dir);
+  /// Makes DATA/blobs and DATA/uploads. `trust`: how long a block that was compared with its sum
+  /// is sent without being compared again.
+  explicit BlobStore(fs::path data_dir, std::chrono::milliseconds trust = kTrust);
+  static constexpr std::chrono::milliseconds kTrust{600'000};
 
   /// Lower-case digits, or Error{kInvalid} when it is no SHA-256.
   static std::string checked_sha256(std::string_view sha256);
 
   /// The size of a stored file, or nothing.
   std::optional<uint64_t> size_of(std::string_view sha256) const;
-  /// Throws Error{kNotFound}.
+  /// Throws Error: kNotFound, kCorrupt. Its bytes are compared with their sums when they are read.
   std::unique_ptr<Source> open(std::string_view sha256) const;
 
   /// A file on its way in. Without commit() nothing of it stays.
@@ -151,14 +156,18 @@ class BlobStore {
   uint64_t remove_stale_uploads(int64_t now_ms, int64_t age_ms) const;
 
   const fs::path& uploads_dir() const { return uploads_dir_; }
+  /// Of these files, and of others that are named by their hash.
+  const BlockSums& sums() const { return sums_; }
   fs::path path_of(std::string_view sha256) const;
 
  private:
   fs::path blobs_dir_;
   fs::path uploads_dir_;
+  BlockSums sums_;
 };
 
 /// A source over one file of known content.
-std::unique_ptr<Source> open_file_source(const fs::path& path);
+std::unique_ptr<Source> open_file_source(const fs::path& path,
+                                         std::shared_ptr<const CheckedFile> file);
 
 }  // namespace hearth::blob

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "blob/blob.h"
@@ -46,6 +47,23 @@ void read_blocks(const Fd& fd, const std::function<void(ByteView)>& on_block) {
   }
 }
 
+/// Throws Error{kCorrupt} unless the file's content has that SHA-256.
+BlockSums::Prove proof_of(const std::string& sha256) {
+  return [sha256](const Fd& fd, const std::function<void(ByteView)>& on_block) {
+    Sha256 hash;
+    read_blocks(fd, [&](ByteView block) {
+      hash.update(block);
+      on_block(block);
+    });
+    if (hash.finish_hex() == sha256) return;
+    log_error("blob {} is damaged: its content hashes to something else", sha256);
+    throw Error(ErrorKind::kCorrupt,
+                "This file is damaged on the server's disk and is not served. Tell the hub's "
+                "administrator.",
+                {.detail = "blob " + sha256});
+  };
+}
+
 int64_t mtime_ms(const fs::path& path) {
   struct stat status;
   if (::stat(path.c_str(), &status) != 0) return INT64_MAX;  // Gone already: not stale.
@@ -55,15 +73,33 @@ int64_t mtime_ms(const fs::path& path) {
 }  // namespace
 
 struct BlobStore::Upload::State {
-  State(const BlobStore& store, Expected what)
-      : expected(std::move(what)),
-        target(store.path_of(expected.sha256)),
-        file(target, store.uploads_dir()) {}
+  State(const BlobStore& owner, Expected what)
+      : store(&owner),
+        expected(std::move(what)),
+        target(owner.path_of(expected.sha256)),
+        file(target, owner.uploads_dir()) {}
 
+  /// Whether a file of that name is there and good.
+  bool is_stored() const {
+    std::error_code error;
+    if (fs::file_size(target, error) != expected.size_bytes || error) return false;
+    try {
+      store->sums_.open(expected.sha256, target, proof_of(expected.sha256))
+          ->check(0, expected.size_bytes);
+      return true;
+    } catch (const Error& problem) {
+      if (problem.kind() != ErrorKind::kCorrupt && problem.kind() != ErrorKind::kNotFound) throw;
+      log_warning("blob {} was damaged and is replaced by what was uploaded", expected.sha256);
+      return false;
+    }
+  }
+
+  const BlobStore* store;
   Expected expected;
   fs::path target;
   DurableFile file;
   Sha256 hash;
+  SumsBuilder sums;
 };
 
 BlobStore::Upload::Upload(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -80,6 +116,7 @@ void BlobStore::Upload::write(ByteView bytes) {
   if (total > state_->expected.size_bytes) throw_wrong_size(state_->expected.size_bytes, total);
   state_->file.write(bytes);
   state_->hash.update(bytes);
+  state_->sums.update(bytes);
 }
 
 void BlobStore::Upload::commit() {
@@ -94,16 +131,16 @@ void BlobStore::Upload::commit() {
         fmt::format("The upload's SHA-256 is {}, but {} was announced. Please upload again.", found,
                     expected.sha256));
   }
-  // The same content is there: keep it. It was complete before and may be being read. But it must
-  // be this long: a damaged one is replaced by what was just checked.
-  std::error_code error;
-  if (fs::file_size(state_->target, error) == expected.size_bytes && !error) {
+  // The same content is there: keep it. It was complete before and may be being read. But a damaged
+  // one is replaced by what was just checked.
+  if (state_->is_stored()) {
     fsync_dir(state_->target.parent_path());  // Whoever renamed it may not have come this far.
     state_.reset();
     return;
   }
   make_dirs(state_->target.parent_path());
   state_->file.commit(kImmutableMode);
+  state_->store->sums_.store(expected.sha256, expected.size_bytes, state_->sums.finish());
   state_.reset();
 }
 
@@ -135,8 +172,10 @@ std::string BlobStore::PartUpload::commit() {
   return state_->hash.finish_hex().substr(0, 32);
 }
 
-BlobStore::BlobStore(fs::path data_dir)
-    : blobs_dir_(data_dir / "blobs"), uploads_dir_(data_dir / "uploads") {
+BlobStore::BlobStore(fs::path data_dir, std::chrono::milliseconds trust)
+    : blobs_dir_(data_dir / "blobs"),
+      uploads_dir_(data_dir / "uploads"),
+      sums_(data_dir / "cache" / "sums", trust) {
   make_dirs(blobs_dir_);
   make_dirs(uploads_dir_);
 }
@@ -161,7 +200,9 @@ std::optional<uint64_t> BlobStore::size_of(std::string_view sha256) const {
 }
 
 std::unique_ptr<Source> BlobStore::open(std::string_view sha256) const {
-  return open_file_source(path_of(sha256));
+  const std::string name = checked_sha256(sha256);
+  const fs::path path = path_of(name);
+  return open_file_source(path, sums_.open(name, path, proof_of(name)));
 }
 
 BlobStore::Upload BlobStore::begin(Expected expected) const {
@@ -208,6 +249,7 @@ void BlobStore::complete_parts(const std::string& upload_id, uint32_t part_count
 
 void BlobStore::remove(std::string_view sha256) const {
   remove_durably(path_of(sha256));
+  sums_.forget(checked_sha256(sha256));
 }
 
 void BlobStore::for_each(

@@ -106,7 +106,7 @@ TEST_F(Blobs, StoringTwiceKeepsTheFirst) {
   EXPECT_EQ(store_->put("same"), sha256);
   ::stat(store_->path_of(sha256).c_str(), &after);
   EXPECT_EQ(before.st_ino, after.st_ino);
-  EXPECT_EQ(files_in(dir_), 1u);
+  EXPECT_EQ(files_in(dir_ / "blobs"), 1u);
 }
 
 TEST_F(Blobs, PartsInAnyOrderMakeTheWhole) {

@@ -199,6 +199,9 @@ class Database {
 
   /// The highest step that was run; 0 when nothing has been made yet.
   int64_t schema_version();
+  /// What the engine finds wrong with its own files, a sentence each: SQLite's integrity and
+  /// foreign key checks (reads everything), PostgreSQL's count of pages whose sums did not fit.
+  std::vector<std::string> integrity_problems();
 
   /// Runs `fn(Tx&)` once on one consistent snapshot and returns what it returns. No writes.
   template <typename Fn>

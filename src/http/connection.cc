@@ -506,12 +506,19 @@ Task<bool> Served::send_file(FileRange range) {
   while (left_bytes > 0) {
     const uint64_t step_bytes = std::min(left_bytes, limits_.send_step_bytes);
     FileLeft step{offset_bytes, step_bytes};
-    // sendfile would wait for the disk on this thread; let a pool thread do that.
-    if (!is_cached(*range.fd, step)) {
+    // sendfile would wait for the disk on this thread, and comparing takes its time; let a pool
+    // thread do that.
+    if (!is_cached(*range.fd, step) ||
+        (range.check && !range.check->is_fresh(offset_bytes, step_bytes))) {
+      auto good = std::make_shared<bool>(true);
       Ran ran = co_await on_pool(
           shared_.disk_pool, Pool::Kind::kBegun,
-          [file = range.fd, step] { read_ahead(*file, step); }, limits_.stream_idle, nullptr);
-      if (ran != Ran::kDone) co_return false;
+          [file = range.fd, check = range.check, step, good] {
+            read_ahead(*file, step);
+            if (check) *good = check->is_good(step.offset_bytes, step.length_bytes);
+          },
+          limits_.stream_idle, nullptr);
+      if (ran != Ran::kDone || !*good) co_return false;
     }
     while (step.length_bytes > 0) {
       Sent sent = send_from_file(socket_.native_handle(), *range.fd, step, sent_bytes_);

@@ -131,12 +131,23 @@ class NullSink : public BodySink {
   void write(std::span<const uint8_t>) override {}
 };
 
+/// Compares a file's bytes with what they should be before they leave. Any thread.
+class FileCheck {
+ public:
+  virtual ~FileCheck() = default;
+  /// Whether is_good() would answer at once.
+  virtual bool is_fresh(uint64_t offset_bytes, uint64_t length_bytes) const noexcept = 0;
+  /// Reads; on a pool thread. False cuts the connection: the status has been sent.
+  virtual bool is_good(uint64_t offset_bytes, uint64_t length_bytes) const noexcept = 0;
+};
+
 /// Part of an open file; leaves by sendfile. The descriptor is shared because a multi-range answer
 /// has many parts of one file, and a cache may hold the file open at the same time.
 struct FileRange {
   std::shared_ptr<Fd> fd;
   uint64_t offset_bytes = 0;
   uint64_t length_bytes = 0;  // A file that turns out shorter cuts the connection.
+  std::shared_ptr<const FileCheck> check = nullptr;
 };
 
 /// Bytes made while they are sent: server-sent events, a child's output, reconstruction.

@@ -52,7 +52,7 @@ class XetSource : public blob::Source {
   struct OpenXorb {
     MerkleHash hash;
     std::shared_ptr<const ChunkTable> table;
-    std::shared_ptr<Fd> fd;
+    std::shared_ptr<const blob::CheckedFile> file;
   };
   /// Where a byte of the file stands.
   struct Place {
@@ -100,11 +100,11 @@ void XetSource::give_back(Worker worker) const {
 XetSource::OpenXorb XetSource::open(const MerkleHash& xorb) const {
   {
     std::lock_guard lock(mutex_);
-    if (last_xorb_.fd && last_xorb_.hash == xorb) return last_xorb_;
+    if (last_xorb_.file && last_xorb_.hash == xorb) return last_xorb_;
   }
-  OpenXorb opened{.hash = xorb, .table = store_.table_of(xorb), .fd = nullptr};
+  OpenXorb opened{.hash = xorb, .table = store_.table_of(xorb), .file = nullptr};
   try {
-    opened.fd = store_.open_xorb(xorb).fd;
+    opened.file = store_.open_xorb(xorb);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kNotFound) throw;
     throw Error(ErrorKind::kCorrupt, "Part of this file is missing on the server.",
@@ -159,7 +159,7 @@ void XetSource::unpack(Worker& worker, const Place& place, std::span<uint8_t> pl
         ErrorKind::kCorrupt, "Part of this file is damaged on the server.",
         {.detail = fmt::format("xorb {} chunk {}: {}", place.xorb.hash.text(), place.chunk, why)});
   };
-  if (read_at(*place.xorb.fd, begin, worker.record) != worker.record.size()) {
+  if (read_at(*place.xorb.file->fd(), begin, worker.record) != worker.record.size()) {
     throw damaged("the file ends early");
   }
   auto header = parse_record_header(worker.record);
@@ -199,9 +199,10 @@ std::vector<blob::Part> XetSource::parts(uint64_t offset_bytes, uint64_t length_
     if (table.chunks[place.chunk].scheme == Scheme::kNone && count >= kFilePartBytesMin) {
       parts.push_back({.offset_bytes = at,
                        .length_bytes = count,
-                       .fd = place.xorb.fd,
+                       .fd = place.xorb.file->fd(),
                        .file_offset_bytes = table.packed_begin(place.chunk) + kRecordHeaderBytes +
-                                            place.skip_bytes});
+                                            place.skip_bytes,
+                       .checked = place.xorb.file});
     } else {
       add_decoded(at, count);
     }

@@ -199,20 +199,18 @@ std::shared_ptr<const ChunkTable> XetStore::table_of(const MerkleHash& xorb) con
   return table;
 }
 
-XetStore::StoredXorb XetStore::open_xorb(const MerkleHash& hash) const {
-  auto fd = std::make_shared<Fd>(open_read(xorb_path(hash)));
-  uint64_t size_bytes = file_size_bytes(*fd);
-  return {.fd = std::move(fd), .size_bytes = size_bytes};
-}
+namespace {
 
-ChunkTable XetStore::read_table(const MerkleHash& hash) const {
-  Fd fd = open_read(xorb_path(hash));
+/// Reads a xorb and gives its bytes to `on_block`. Throws Error{kCorrupt}.
+ChunkTable validated_table(const MerkleHash& hash, const Fd& fd,
+                           const std::function<void(ByteView)>& on_block) {
   XorbValidator validator;
   Bytes block(1 << 20);
   uint64_t offset_bytes = 0;
   while (size_t got = read_at(fd, offset_bytes, block)) {
     auto fed = validator.feed({block.data(), got});
     if (!fed) throw Error(ErrorKind::kCorrupt, "A stored xorb is damaged: " + fed.error().message);
+    on_block({block.data(), got});
     offset_bytes += got;
   }
   ChunkTable table =
@@ -223,12 +221,33 @@ ChunkTable XetStore::read_table(const MerkleHash& hash) const {
   return table;
 }
 
+}  // namespace
+
+std::shared_ptr<const blob::CheckedFile> XetStore::open_xorb(const MerkleHash& hash) const {
+  return blobs_.sums().open(
+      hash.text(), xorb_path(hash),
+      [&](const Fd& fd, const std::function<void(ByteView)>& on_block) {
+        try {
+          validated_table(hash, fd, on_block);
+        } catch (const Error& error) {
+          log_error("xorb {} is damaged: {}", hash.text(), error.message());
+          throw;
+        }
+      });
+}
+
+ChunkTable XetStore::read_table(const MerkleHash& hash) const {
+  return validated_table(hash, open_read(xorb_path(hash)), [](ByteView) {});
+}
+
 void XetStore::store_xorb(const MerkleHash& hash, const ChunkTable& table, DurableFile& file,
-                          const Caller& caller) {
+                          const std::vector<uint64_t>& sums, const Caller& caller) {
   fs::path target = xorb_path(hash);
   const ChunkTable* stored = &table;
   ChunkTable earlier;
-  if (!link_durably(file, target)) {
+  if (link_durably(file, target)) {
+    blobs_.sums().store(hash.text(), file.written_bytes(), sums);
+  } else {
     // Someone was first, perhaps with another packing, and URLs into those bytes may be out: they
     // stay, and the row must fit them. Reading them again also finds damage, which the new bytes
     // then repair.
@@ -239,6 +258,7 @@ void XetStore::store_xorb(const MerkleHash& hash, const ChunkTable& table, Durab
       if (error.kind() != ErrorKind::kCorrupt) throw;
       log_error("replacing the damaged xorb {}: {}", hash.text(), error.message());
       rename_durably(file.temporary_path(), target);
+      blobs_.sums().forget(hash.text());
       database_.write([&](db::Tx& tx) { rows::put_xorb(tx, hash, table, clock_.now_ms()); });
       tables_->clear();
     }
@@ -255,12 +275,16 @@ struct XorbUpload::State {
         hash(name),
         caller(uploader),
         file(owner.xorb_path(name), owner.data_dir() / "uploads"),
-        validator([this](ByteView record) { file.write(record); }) {}
+        validator([this](ByteView record) {
+          file.write(record);
+          sums.update(record);
+        }) {}
 
   XetStore& store;
   MerkleHash hash;
   Caller caller;
   DurableFile file;
+  blob::SumsBuilder sums;
   XorbValidator validator;
 };
 
@@ -282,7 +306,8 @@ void XorbUpload::write(ByteView bytes) {
 void XorbUpload::commit() {
   ChunkTable table =
       value_or_throw(state_->validator.finish(state_->hash), "The xorb is not valid");
-  state_->store.store_xorb(state_->hash, table, state_->file, state_->caller);
+  state_->store.store_xorb(state_->hash, table, state_->file, state_->sums.finish(),
+                           state_->caller);
   state_.reset();
 }
 

@@ -131,12 +131,8 @@ class XetStore {
   bool may_reference(const MerkleHash& xorb, const Caller& caller,
                      const MayReadRepo& may_read) const;
 
-  struct StoredXorb {
-    std::shared_ptr<Fd> fd;
-    uint64_t size_bytes = 0;
-  };
-  /// For sending signed ranges. Throws Error{kNotFound}.
-  StoredXorb open_xorb(const MerkleHash& hash) const;
+  /// For sending ranges; what is sent is to be checked before. Throws Error: kNotFound, kCorrupt.
+  std::shared_ptr<const blob::CheckedFile> open_xorb(const MerkleHash& hash) const;
 
   // ---- Whole files become chunks ----
 
@@ -184,7 +180,7 @@ class XetStore {
 
   /// Puts a validated file at its place unless one is there, and makes the row.
   void store_xorb(const MerkleHash& hash, const ChunkTable& table, DurableFile& file,
-                  const Caller& caller);
+                  const std::vector<uint64_t>& sums, const Caller& caller);
   /// Reads a stored xorb anew. Throws Error{kCorrupt}.
   ChunkTable read_table(const MerkleHash& hash) const;
   HashKey dedup_key(const std::string& user_id, int64_t now_ms) const;

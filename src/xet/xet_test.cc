@@ -205,7 +205,7 @@ TEST_P(Xet, XorbsThatAreNotWhatTheyAreCalledLeaveNothing) {
 
 TEST_P(Xet, AFooterIsNotStored) {
   at_.upload_xorb(Fixture::xorb_name("v1"), vector_file("v1.with-footer.xorb"), kAlice);
-  EXPECT_EQ(at_.store.open_xorb(Fixture::xorb_name("v1")).size_bytes,
+  EXPECT_EQ(at_.store.open_xorb(Fixture::xorb_name("v1"))->size_bytes(),
             vector_file("v1.xorb").size());
   at_.register_shard(vector_file("v1.with-lookup-and-footer.shard"), kAlice);
   EXPECT_EQ(content_of(*at_.store.open_large("repo-a", Fixture::sha256_name("v1"))),
@@ -229,7 +229,7 @@ TEST_P(Xet, TheBytesThatCameFirstStay) {
     at += length;
   }
   at_.upload_xorb(Fixture::xorb_name("v1"), plain, kBob);
-  EXPECT_EQ(at_.store.open_xorb(Fixture::xorb_name("v1")).size_bytes,
+  EXPECT_EQ(at_.store.open_xorb(Fixture::xorb_name("v1"))->size_bytes(),
             vector_file("v1.xorb").size());
   EXPECT_TRUE(at_.store.verify_xorbs().problems.empty());
   EXPECT_TRUE(at_.store.may_reference(Fixture::xorb_name("v1"), kBob, nobody_reads));

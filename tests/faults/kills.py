@@ -11,7 +11,9 @@ far the work is by then is the machine's.
 import argparse
 import os
 import random
+import signal
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +27,7 @@ from workers import Crew  # noqa: E402
 
 WORK_S_MAX = 3.0  # The longest work before a kill, as in figure D1 of the fault model.
 STINT_KILLS = 50  # Then everything is read back, and work goes on with a new hub: verify reads all that is stored.
+STOPPING = threading.Event()  # After this kill no other.
 
 
 @dataclass
@@ -44,7 +47,7 @@ def run(kills: int, seed: int, database: str | None = None, say=lambda text: Non
     """Stops at the first round with a problem, and keeps the data folder then."""
     outcome = Outcome()
     dice = random.Random(seed)
-    while outcome.kills < kills and not outcome.problems:
+    while outcome.kills < kills and not outcome.problems and not STOPPING.is_set():
         _stint(min(STINT_KILLS, kills - outcome.kills), dice, database, outcome)
         say(f"{outcome.kills} kills, {sum(outcome.done.values())} done, {sum(outcome.cut.values())} cut off, "
             f"{len(outcome.problems)} problems")
@@ -65,14 +68,15 @@ def _stint(kills: int, dice: random.Random, database: str | None, outcome: Outco
         crew = Crew(server.url, token, "alice/shared", dice.randrange(1 << 30))
         for number in range(1, kills + 1):
             crew.go()
+            last = number == kills or STOPPING.is_set()
             time.sleep(dice.uniform(0, WORK_S_MAX))  # Not to wait for something: the moment of the kill.
             server.stop(kill=True)
             outcome.kills += 1
             outcome.restart_s.append(survival.restart(server))
             outcome.problems += crew.rest()
-            outcome.problems += crew.check(everything=number == kills)
+            outcome.problems += crew.check(everything=last)
             outcome.problems += survival.problems_at_rest(server)
-            if outcome.problems:
+            if outcome.problems or last:
                 break
         done, cut = crew.counts()
         outcome.add(outcome.done, done)
@@ -110,6 +114,7 @@ def main() -> int:
     parser.add_argument("--publish", action="store_true", help="write docs/reliability.md")
     parser.add_argument("--on-postgresql", action="store_true", help="at the server that HEARTH_TEST_POSTGRES names")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: STOPPING.set())  # Ends well, with the figures of what was done.
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 30)
     print(f"seed {seed}", flush=True)
     outcome = run(options.kills, seed, os.environ["HEARTH_TEST_POSTGRES"] if options.on_postgresql else None,

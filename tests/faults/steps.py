@@ -187,7 +187,7 @@ WAYS = {
     "discussion": once("POST", f"/api/models/{REPO}/discussions", {"title": "asked", "description": "text"},
                        lambda hub: hub.ask("GET", f"/api/models/{REPO}/discussions")["count"] > 1),
 }
-QUICK = ("large file by LFS and its commit", "git push")
+QUICK = ("large file by LFS and its commit", "git push", "merge")
 
 
 def files_of(hub: Hub, repo: str, revision: str) -> dict[str, str]:
@@ -207,8 +207,9 @@ def visible_state(hub: Hub) -> dict:
                                         len(hub.ask("GET", f"/api/models/{repo}/commits/{item['targetCommit']}"))]
                          for item in refs["branches"]},
             "tags": sorted(item["name"] for item in refs["tags"]),
-            "prs": {item["name"]: files_of(hub, repo, item["targetCommit"]) for item in refs.get("pullRequests", [])},
-            "discussions": sorted((item["num"], item["title"], item["status"])
+            # Without their numbers: one that was taken by a discussion that never came to be is not given again.
+            "prs": [files_of(hub, repo, item["targetCommit"]) for item in refs.get("pullRequests", [])],
+            "discussions": sorted((item["title"], item["status"])
                                   for item in hub.ask("GET", f"/api/models/{repo}/discussions")["discussions"]),
         }
     return state

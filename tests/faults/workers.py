@@ -6,6 +6,7 @@ the state before or the state after, nothing between; then it goes on from there
 """
 
 import hashlib
+import http.client
 import multiprocessing
 import os
 import random
@@ -379,7 +380,7 @@ def serve(pipe, go, kind: str, seed: int, url: str, token: str, shared_repo: str
 
 def _hub_was_away(error: Exception) -> bool:
     """Of the clients' libraries, whichever they use in this version."""
-    return isinstance(error, OSError) or any(kind.__name__ == "TransportError" for kind in type(error).__mro__)
+    return isinstance(error, (OSError, http.client.IncompleteRead)) or any(kind.__name__ == "TransportError" for kind in type(error).__mro__)
 
 
 class Crew:
