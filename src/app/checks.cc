@@ -95,6 +95,7 @@ std::vector<CheckedPart> verify(Instance& instance) {
   parts.push_back(part_of("xorbs", instance.large_files.verify_xorbs()));
   parts.push_back(part_of("shards", instance.large_files.verify_shards()));
   parts.push_back(part_of("xet files", instance.large_files.verify_files()));
+  parts.push_back(part_of("index of xorbs", instance.large_files.verify_index()));
   parts.push_back(part_of("large objects", instance.large_files.verify_objects()));
   hub::RepoProblems repos = instance.parts.repositories.verify();
   parts.push_back({"repositories", repos.checked_count, std::move(repos.problems)});

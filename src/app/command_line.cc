@@ -277,7 +277,7 @@ class CommandLine {
   void add_rest() {
     CLI::App* check =
         add(root_, "verify", "Compare everything that is stored with its hashes",
-            "  hearth verify --data ./data\nExits with 1 when something is damaged.\n");
+            "  hearth verify --data ./data\n  hearth verify --rebuild\nExits with 1 when something is damaged.\n");
     check->add_flag("--rebuild", rebuild_, "First make the indexes again from the stored files");
     json_flag(check);
     on_data(check, std::function<int(Instance&)>([this](Instance& instance) {

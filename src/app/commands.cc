@@ -419,6 +419,9 @@ CheckedPart rebuild_all(Instance& instance) {
     for (const hub::Repo& repo : page) {
       try {
         instance.parts.receive.rebuild_index(repo);
+        if (auto now = instance.parts.repositories.find_by_id(repo.id)) {
+          instance.parts.repositories.read_headers(*now);
+        }
         ++part.checked_count;
       } catch (const Error& error) {
         if (!instance.parts.repositories.find_by_id(repo.id)) continue;  // Removed meanwhile.

@@ -44,6 +44,16 @@ constexpr std::string_view kSetParameters =
 constexpr std::string_view kLoadFacts =
     "SELECT commit_oid, pipeline_tag, library_name, main_bytes, description, tags, more, headers,"
     " card, config FROM repo_facts WHERE repo_id = ?1";
+constexpr std::string_view kFactsOfRepo =
+    "SELECT repo_id, commit_oid, pipeline_tag, library_name, main_bytes, description, tags, more,"
+    " card, config FROM repo_facts WHERE repo_id = ?1";
+constexpr std::string_view kFactsColumns[] = {"repo_id",      "commit_oid", "pipeline_tag",
+                                              "library_name", "main_bytes", "description",
+                                              "tags",         "more",       "card",
+                                              "config"};
+constexpr std::string_view kHeadersOfRepo = "SELECT headers FROM repo_facts WHERE repo_id = ?1";
+constexpr std::string_view kRankOfRepo =
+    "SELECT type, pipeline_tag, main_bytes FROM repo_rank WHERE repo_id = ?1";
 constexpr std::string_view kPathsOfRepo =
     "SELECT path FROM path_entry WHERE repo_id = ?1 ORDER BY path";
 
@@ -141,7 +151,7 @@ void add_links(std::set<std::pair<std::string, std::string>>& links, const std::
   }
 }
 
-void update_links(db::Tx& tx, const Repo& repo, const RepoFacts& facts) {
+std::set<std::pair<std::string, std::string>> links_of(const Repo& repo, const RepoFacts& facts) {
   std::set<std::pair<std::string, std::string>> wanted;
   if (repo.type == RepoType::kSpace) {
     add_links(wanted, "model", facts.card.models);
@@ -151,6 +161,11 @@ void update_links(db::Tx& tx, const Repo& repo, const RepoFacts& facts) {
     for (const cards::BaseModel& base : facts.card.base_models) bases.push_back(base.id);
     add_links(wanted, "base", bases);
   }
+  return wanted;
+}
+
+void update_links(db::Tx& tx, const Repo& repo, const RepoFacts& facts) {
+  auto wanted = links_of(repo, facts);
   std::vector<db::Params> gone;
   for (const db::Row& row : tx.query(kLinksOfRepo, {repo.id})) {
     if (wanted.erase({row.get_text(0), row.get_text(1)}) == 0) {
@@ -161,6 +176,19 @@ void update_links(db::Tx& tx, const Repo& repo, const RepoFacts& facts) {
   std::vector<db::Params> added;
   for (const auto& [kind, key] : wanted) added.push_back({repo.id, kind, key});
   if (!added.empty()) tx.execute_many(kInsertLink, added);
+}
+
+db::Params facts_values(const std::string& repo_id, const RepoFacts& facts) {
+  return {repo_id,
+          facts.commit_oid,
+          storable(facts.card.pipeline_tag),
+          storable(facts.card.library_name),
+          facts.main_bytes,
+          storable(facts.card.description),
+          json::serialize(texts_json(facts.card.tags)),
+          json::serialize(more_json(facts)),
+          json::serialize(facts.card.card),
+          json::serialize(facts.config)};
 }
 
 }  // namespace
@@ -195,11 +223,7 @@ RepoFacts facts_of_texts(const StoredFacts& stored) {
 }
 
 void index_repo(db::Tx& tx, const Repo& repo, const RepoFacts& facts) {
-  tx.execute(kUpsertFacts,
-             {repo.id, facts.commit_oid, storable(facts.card.pipeline_tag),
-              storable(facts.card.library_name), facts.main_bytes, storable(facts.card.description),
-              json::serialize(texts_json(facts.card.tags)), json::serialize(more_json(facts)),
-              json::serialize(facts.card.card), json::serialize(facts.config)});
+  tx.execute(kUpsertFacts, facts_values(repo.id, facts));
   tx.execute(kUpsertRank,
              {repo.id, to_string(repo.type), storable(facts.card.pipeline_tag), facts.main_bytes});
   update_tags(tx, repo.id, facts.card.tags);
@@ -212,9 +236,49 @@ void index_repo(db::Tx& tx, const Repo& repo, const RepoFacts& facts) {
   tx.execute(kSetParameters, {repo.id, kUnknownCount});
 }
 
+std::optional<std::string> why_facts_wrong(db::Tx& tx, const Repo& repo, const RepoFacts& facts) {
+  auto row = tx.query_one(kFactsOfRepo, {repo.id});
+  if (!row) return "it has no facts";
+  db::Params wanted = facts_values(repo.id, facts);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const int64_t* number = wanted[i].as_int();
+    bool same = number != nullptr ? row->get_int(i) == *number
+                                  : row->get_text(i) == *wanted[i].as_text();
+    if (!same) return "its facts differ from its files in " + std::string(kFactsColumns[i]);
+  }
+  std::set<std::string> tags;
+  for (const db::Row& tag : tx.query(kTagsOfRepo, {repo.id})) tags.insert(tag.get_text(0));
+  if (tags != std::set<std::string>(facts.card.tags.begin(), facts.card.tags.end())) {
+    return "the tags that it is found by are not those of its card";
+  }
+  std::set<std::pair<std::string, std::string>> links;
+  for (const db::Row& link : tx.query(kLinksOfRepo, {repo.id})) {
+    links.emplace(link.get_text(0), link.get_text(1));
+  }
+  if (links != links_of(repo, facts)) return "its links to others are not those of its card";
+  auto rank = tx.query_one(kRankOfRepo, {repo.id});
+  if (!rank || rank->get_text(0) != to_string(repo.type) ||
+      rank->get_text(1) != storable(facts.card.pipeline_tag) ||
+      rank->get_int(2) != static_cast<int64_t>(facts.main_bytes)) {
+    return "what lists sort it by is not what its files say";
+  }
+  return std::nullopt;
+}
+
+std::string headers_text(const ModelHeaders& headers) {
+  json::object stored;
+  if (!headers.safetensors.is_null()) stored["safetensors"] = headers.safetensors;
+  if (!headers.gguf.is_null()) stored["gguf"] = headers.gguf;
+  return json::serialize(stored);
+}
+
+std::string stored_headers_text(db::Tx& tx, const std::string& repo_id) {
+  auto row = tx.query_one(kHeadersOfRepo, {repo_id});
+  return row ? row->get_text(0) : std::string();
+}
+
 void store_model_headers(db::Tx& tx, const std::string& repo_id, const std::string& commit_oid,
                          const ModelHeaders& headers) {
-  json::object stored;
   int64_t parameter_count = kUnknownCount;
   // A number beyond 64 bits cannot come from files of 64-bit sizes.
   for (const auto* part : {&headers.gguf, &headers.safetensors}) {
@@ -222,9 +286,7 @@ void store_model_headers(db::Tx& tx, const std::string& repo_id, const std::stri
       parameter_count = get_int(*object, "total").value_or(parameter_count);
     }
   }
-  if (!headers.safetensors.is_null()) stored["safetensors"] = headers.safetensors;
-  if (!headers.gguf.is_null()) stored["gguf"] = headers.gguf;
-  int64_t changed = tx.execute(kSetHeaders, {repo_id, commit_oid, json::serialize(stored)});
+  int64_t changed = tx.execute(kSetHeaders, {repo_id, commit_oid, headers_text(headers)});
   if (changed > 0) tx.execute(kSetParameters, {repo_id, parameter_count});
 }
 

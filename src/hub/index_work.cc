@@ -78,16 +78,7 @@ void work_out_all_refs(git::GitRepo& git, const IndexSeen& seen, IndexWork& work
   for (const auto& [ref, target] : seen.tags) work.tags[ref] = std::nullopt;
   git::RefList refs = git.refs();
   for (const git::Ref& tag : refs.tags) work.tags[tag.full_name] = tag.target.hex();
-  IndexSeen counted;  // Most other refs begin at main: that is counted once.
-  if (auto main = git.ref_commit(kMain)) {
-    counted.heads[std::string(kMain)] = RefHead{main->hex(), git.count_commits(*main)};
-  }
-  for (const auto* group : {&refs.branches, &refs.pull_requests, &refs.converts}) {
-    for (const git::Ref& ref : *group) {
-      work.heads[ref.full_name] = RefHead{
-          ref.commit.hex(), count_commits(git, ref.commit, known_head(counted, ref.full_name))};
-    }
-  }
+  for (const auto& [ref, head] : heads_of_git(git, refs)) work.heads[ref] = head;
 }
 
 /// Whether the database says of the refs what the work was worked out from.
@@ -109,6 +100,21 @@ bool is_as_seen(db::Tx& tx, const std::string& repo_id, const IndexWork& work) {
 }
 
 }  // namespace
+
+std::map<std::string, RefHead> heads_of_git(git::GitRepo& git, const git::RefList& refs) {
+  IndexSeen counted;  // Most other refs begin at main: that is counted once.
+  if (auto main = git.ref_commit(kMain)) {
+    counted.heads[std::string(kMain)] = RefHead{main->hex(), git.count_commits(*main)};
+  }
+  std::map<std::string, RefHead> heads;
+  for (const auto* group : {&refs.branches, &refs.pull_requests, &refs.converts}) {
+    for (const git::Ref& ref : *group) {
+      heads[ref.full_name] = RefHead{
+          ref.commit.hex(), count_commits(git, ref.commit, known_head(counted, ref.full_name))};
+    }
+  }
+  return heads;
+}
 
 RepoFacts facts_of_commit(git::GitRepo& git, RepoType type, const git::Oid& commit) {
   std::vector<cards::FileEntry> files;

@@ -47,6 +47,9 @@ IndexWork work_out_index(PathIndex& path_index, const Repo& repo, IndexSeen seen
 bool record_index_work(db::Tx& tx, const HubContext& context, const Repo& repo,
                        const std::vector<RefUpdateRow>& rows, const IndexWork& work);
 
+/// What git alone says of every ref but tags: its commit and how many it reaches.
+std::map<std::string, RefHead> heads_of_git(git::GitRepo& git, const git::RefList& refs);
+
 /// Everything that derive_facts wants to know about a commit.
 RepoFacts facts_of_commit(git::GitRepo& git, RepoType type, const git::Oid& commit);
 

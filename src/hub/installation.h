@@ -28,6 +28,8 @@ Installation pair_installation(const fs::path& data_dir, db::Database& database,
 /// What a restore ends with: the folder learns the id that the database already has.
 void write_installation_file(const fs::path& data_dir, const std::string& id);
 
+/// Whether ref_tag holds all tags, also those that are older than it.
+bool tags_known(db::Tx& tx);
 /// Notes that ref_tag is complete.
 void set_tags_known(db::Database& database);
 

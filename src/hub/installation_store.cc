@@ -10,11 +10,11 @@
 namespace hearth::hub {
 namespace {
 
-constexpr std::string_view kFind = "SELECT id, hub_id, tags_known FROM installation";
+constexpr std::string_view kFind = "SELECT id, hub_id, tags_known FROM installation WHERE only_one = 1";
 constexpr std::string_view kInsert =
     "INSERT INTO installation (only_one, id, hub_id, created_ms, tags_known)"
     " VALUES (1, ?1, ?1, ?2, ?3) ON CONFLICT (only_one) DO NOTHING";
-constexpr std::string_view kTagsKnown = "UPDATE installation SET tags_known = 1";
+constexpr std::string_view kTagsKnown = "UPDATE installation SET tags_known = 1 WHERE only_one = 1";
 constexpr std::string_view kAnyRepo = "SELECT id FROM repo ORDER BY id LIMIT 1";
 constexpr std::string_view kNew = "new ";  // Before the id: the database may not know it yet.
 
@@ -121,6 +121,11 @@ Installation pair_installation(const fs::path& data_dir, db::Database& database,
 
 void write_installation_file(const fs::path& data_dir, const std::string& id) {
   write_durably(file_of(data_dir), id + "\n", 0600);
+}
+
+bool tags_known(db::Tx& tx) {
+  auto row = tx.query_one(kFind);
+  return row && row->get_bool(2);
 }
 
 void set_tags_known(db::Database& database) {

@@ -27,6 +27,13 @@ namespace hearth::hub {
 /// there. Facts of weight headers stay as they are until store_model_headers.
 void index_repo(db::Tx& tx, const Repo& repo, const RepoFacts& facts);
 
+/// Whether the rows say what index_repo would write: a sentence if not. Headers of weights are
+/// compared by the caller (headers_text).
+std::optional<std::string> why_facts_wrong(db::Tx& tx, const Repo& repo, const RepoFacts& facts);
+/// How store_model_headers writes them, and how they are written now ("" when there is no row).
+std::string headers_text(const ModelHeaders& headers);
+std::string stored_headers_text(db::Tx& tx, const std::string& repo_id);
+
 /// Stores what a task read from weight files, unless main has moved on from `commit_oid` (then the
 /// task of the later commit will).
 void store_model_headers(db::Tx& tx, const std::string& repo_id, const std::string& commit_oid,

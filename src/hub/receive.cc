@@ -343,7 +343,7 @@ void Receive::rebuild_index(const Repo& repo) {
     IndexWork work = work_out_index(path_index_, *now, std::move(seen), git, {}, {.rebuild = true});
     bool written = context_.database->write([&](db::Tx& tx) {
       if (!lock_repo_row(tx, repo.id)) return true;
-      insert_pointers(tx, repo.id, pointers);
+      put_pointers(tx, repo.id, pointers);
       return record_index_work(tx, context_, *now, {}, work);
     });
     if (written) return;

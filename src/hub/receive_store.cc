@@ -65,18 +65,49 @@ std::vector<std::string> repos_with_pending_rows(db::Tx& tx) {
   return ids;
 }
 
-void insert_pointers(db::Tx& tx, std::string_view repo_id,
-                     const std::vector<PointerRow>& pointers) {
-  constexpr std::string_view kSql =
-      "INSERT INTO pointer (repo_id, blob_oid, sha256, size_bytes, pointer_bytes)"
-      " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (repo_id, blob_oid) DO NOTHING";
+namespace {
+
+void write_pointers(db::Tx& tx, std::string_view sql, std::string_view repo_id,
+                    const std::vector<PointerRow>& pointers) {
   std::vector<db::Params> rows;
   rows.reserve(pointers.size());
   for (const PointerRow& pointer : pointers) {
     rows.push_back(
         {repo_id, pointer.blob_oid, pointer.sha256, pointer.size_bytes, pointer.pointer_bytes});
   }
-  if (!rows.empty()) tx.execute_many(kSql, rows);
+  if (!rows.empty()) tx.execute_many(sql, rows);
+}
+
+}  // namespace
+
+void insert_pointers(db::Tx& tx, std::string_view repo_id,
+                     const std::vector<PointerRow>& pointers) {
+  constexpr std::string_view kSql =
+      "INSERT INTO pointer (repo_id, blob_oid, sha256, size_bytes, pointer_bytes)"
+      " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (repo_id, blob_oid) DO NOTHING";
+  write_pointers(tx, kSql, repo_id, pointers);
+}
+
+void put_pointers(db::Tx& tx, std::string_view repo_id, const std::vector<PointerRow>& pointers) {
+  constexpr std::string_view kSql =
+      "INSERT INTO pointer (repo_id, blob_oid, sha256, size_bytes, pointer_bytes)"
+      " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (repo_id, blob_oid) DO UPDATE SET"
+      " sha256 = excluded.sha256, size_bytes = excluded.size_bytes,"
+      " pointer_bytes = excluded.pointer_bytes";
+  write_pointers(tx, kSql, repo_id, pointers);
+}
+
+std::map<std::string, PointerRow> all_pointer_rows(db::Tx& tx, std::string_view repo_id) {
+  constexpr std::string_view kSql =
+      "SELECT blob_oid, sha256, size_bytes, pointer_bytes FROM pointer WHERE repo_id = ?1";
+  std::map<std::string, PointerRow> rows;
+  tx.for_each(kSql, {repo_id}, [&](const db::Row& row) {
+    rows[row.get_text(0)] = {row.get_text(0), row.get_text(1),
+                             static_cast<uint64_t>(row.get_int(2)),
+                             static_cast<uint64_t>(row.get_int(3))};
+    return true;
+  });
+  return rows;
 }
 
 void delete_pointers(db::Tx& tx, std::string_view repo_id) {

@@ -32,11 +32,13 @@ struct PointerRow {
   std::string sha256;
   uint64_t size_bytes = 0;
   uint64_t pointer_bytes = 0;
+  bool operator==(const PointerRow&) const = default;
 };
 
 struct RefHead {
   std::string commit_oid;
   uint64_t commit_count = 0;
+  bool operator==(const RefHead&) const = default;
 };
 
 void insert_pending(db::Tx& tx, const RefUpdateRow& row);
@@ -50,6 +52,10 @@ std::vector<std::string> repos_with_pending_rows(db::Tx& tx);
 void insert_done(db::Tx& tx, const RefUpdateRow& row);
 
 void insert_pointers(db::Tx& tx, std::string_view repo_id, const std::vector<PointerRow>& pointers);
+/// As insert_pointers, and mends rows that say something else of the blob.
+void put_pointers(db::Tx& tx, std::string_view repo_id, const std::vector<PointerRow>& pointers);
+/// By blob. Rows of blobs that no commit names any more are among them.
+std::map<std::string, PointerRow> all_pointer_rows(db::Tx& tx, std::string_view repo_id);
 void delete_pointers(db::Tx& tx, std::string_view repo_id);
 /// Bytes of the large files that any commit names, each once.
 uint64_t pointed_bytes(db::Tx& tx, std::string_view repo_id);

@@ -10,11 +10,15 @@
 #include "db/db.h"
 #include "git/git.h"
 #include "hub/git_dir.h"
+#include "hub/index_work.h"
+#include "hub/installation.h"
+#include "hub/listing.h"
 #include "hub/path_index.h"
 #include "hub/receive.h"
 #include "hub/receive_store.h"
 #include "hub/repositories.h"
 #include "hub/repository_store.h"
+#include "hub/tasks.h"
 #include "xet/xet.h"
 
 namespace hearth::hub {
@@ -107,7 +111,8 @@ void Repositories::verify_one(const Repo& repo, const std::string& name,
 
   std::vector<std::string> wanted;
   std::map<std::string, git::LfsPointer> pointers;
-  for (const git::NewBlob& blob : git.all_pointers()) {
+  auto blobs = git.all_pointers();
+  for (const git::NewBlob& blob : blobs) {
     pointers.emplace(blob.pointer->sha256, *blob.pointer);
   }
   for (const auto& [sha256, pointer] : pointers) wanted.push_back(sha256);
@@ -129,6 +134,17 @@ void Repositories::verify_one(const Repo& repo, const std::string& name,
     }
   }
 
+  auto known = context_.database->read([&](db::Tx& tx) { return all_pointer_rows(tx, repo.id); });
+  for (const git::NewBlob& blob : blobs) {
+    auto row = known.find(blob.oid.hex());
+    if (row == known.end() || row->second.sha256 != blob.pointer->sha256 ||
+        row->second.size_bytes != blob.pointer->size_bytes ||
+        row->second.pointer_bytes != blob.blob_bytes) {
+      problems.push_back(name + ": the index of pointers is wrong about " + blob.path +
+                         "; verify --rebuild makes it again");
+    }
+  }
+  verify_refs(repo, git, name, problems);
   verify_index(repo, git, name, problems);
 }
 
@@ -165,9 +181,86 @@ void Repositories::verify_index(const Repo& repo, const git::GitRepo& git, const
       git::GitRepo reading = open_git(repo);
       auto why = path_index_.why_wrong(repo.id, reading, main_oid);
       if (why) problems.push_back(name + ": " + *why + "; verify --rebuild makes it again");
+      verify_facts(*now, reading, name, problems);
     }
     return;
   }
+}
+
+void Repositories::verify_refs(const Repo& repo, git::GitRepo& git, const std::string& name,
+                               std::vector<std::string>& problems) {
+  struct Rows {
+    std::map<std::string, RefHead> heads;
+    std::map<std::string, std::string> tags;
+    bool pending = false;
+    bool tags_known = false;
+    bool operator==(const Rows&) const = default;
+  };
+  auto read_rows = [&] {
+    return context_.database->read([&](db::Tx& tx) {
+      return Rows{ref_heads(tx, repo.id), ref_tags(tx, repo.id),
+                  !pending_rows(tx, repo.id).empty(), tags_known(tx)};
+    });
+  };
+  constexpr int kReadingsMax = 20;
+  for (int i = 0; i < kReadingsMax; ++i) {
+    Rows rows = read_rows();
+    git::RefList refs = git.refs();
+    auto heads = heads_of_git(git, refs);
+    std::map<std::string, std::string> tags;
+    for (const git::Ref& tag : refs.tags) tags[tag.full_name] = tag.target.hex();
+    // A ref moves between the row that announces it and the one that notes it: seen from both sides
+    // alike, with nothing announced, the rows are those of the refs.
+    if (rows.pending || !(read_rows() == rows)) continue;
+    auto tell = [&](const std::string& what) {
+      problems.push_back(name + ": " + what + "; verify --rebuild makes it again");
+    };
+    for (const auto& [ref, head] : heads) {
+      auto row = rows.heads.find(ref);
+      if (row == rows.heads.end()) {
+        tell("the index of refs lacks " + ref);
+      } else if (row->second != head) {
+        tell(fmt::format("the index of refs has {} at {} with {} commits, git at {} with {}", ref,
+                         row->second.commit_oid, row->second.commit_count, head.commit_oid,
+                         head.commit_count));
+      }
+    }
+    for (const auto& [ref, head] : rows.heads) {
+      if (!heads.contains(ref)) tell("the index of refs has " + ref + ", which git does not have");
+    }
+    for (const auto& [ref, target] : tags) {
+      auto row = rows.tags.find(ref);
+      if (row == rows.tags.end() ? rows.tags_known : row->second != target) {
+        tell("the index of refs has " + ref + " wrong");
+      }
+    }
+    for (const auto& [ref, target] : rows.tags) {
+      if (!tags.contains(ref)) tell("the index of refs has " + ref + ", which git does not have");
+    }
+    return;
+  }
+}
+
+void Repositories::verify_facts(const Repo& repo, git::GitRepo& git, const std::string& name,
+                                std::vector<std::string>& problems) {
+  auto head = git::Oid::parse(repo.head_oid);
+  RepoFacts facts = facts_of_commit(git, repo.type, *head);
+  auto why = context_.database->read([&](db::Tx& tx) { return why_facts_wrong(tx, repo, facts); });
+  // What a task has still to read, or could not read, is no fact yet.
+  bool waiting = false;
+  for (TaskState state : {TaskState::kQueued, TaskState::kRunning, TaskState::kFailed}) {
+    TaskFilter filter{.state = state, .kind = "repo.content"};
+    filter.limit = 1;
+    waiting = waiting || !context_.tasks->list(filter).empty();
+  }
+  if (!why && !waiting) {
+    auto headers = headers_of(repo, git);
+    std::string wanted = headers ? headers_text(*headers) : "{}";
+    std::string stored =
+        context_.database->read([&](db::Tx& tx) { return stored_headers_text(tx, repo.id); });
+    if (stored != wanted) why = "the headers of its weights are not as they were noted";
+  }
+  if (why) problems.push_back(name + ": " + *why + "; verify --rebuild makes it again");
 }
 
 }  // namespace hearth::hub

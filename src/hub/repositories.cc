@@ -368,8 +368,21 @@ void Repositories::after_change(const Repo& repo) {
   git.maintain();
   uint64_t git_bytes = folder_bytes(git_dir(repo));
   context_.database->write([&](db::Tx& tx) { set_git_bytes(tx, repo.id, git_bytes); });
+  read_headers(repo);
+}
+
+void Repositories::read_headers(const Repo& repo) {
+  git::GitRepo git = open_git(repo);
+  if (repo.type != RepoType::kModel) return;
+  // None any more is to be noted too: weights in subfolders keep index_repo from clearing them.
+  ModelHeaders headers = headers_of(repo, git).value_or(ModelHeaders{});
+  context_.database->write(
+      [&](db::Tx& tx) { store_model_headers(tx, repo.id, repo.head_oid, headers); });
+}
+
+std::optional<ModelHeaders> Repositories::headers_of(const Repo& repo, const git::GitRepo& git) {
   auto head = git::Oid::parse(repo.head_oid);
-  if (repo.type != RepoType::kModel || !head || !git.has_object(*head)) return;
+  if (repo.type != RepoType::kModel || !head || !git.has_object(*head)) return std::nullopt;
 
   std::map<std::string, git::TreeEntry> entries;
   std::vector<cards::FileEntry> files;
@@ -379,7 +392,7 @@ void Repositories::after_change(const Repo& repo) {
   }
   std::sort(files.begin(), files.end(),
             [](const auto& a, const auto& b) { return a.path < b.path; });
-  if (!has_model_headers(files)) return;
+  if (!has_model_headers(files)) return std::nullopt;
   auto open = [&](const std::string& path) -> std::optional<models::ByteSource> {
     auto at = entries.find(path);
     if (at == entries.end()) return std::nullopt;
@@ -401,9 +414,7 @@ void Repositories::after_change(const Repo& repo) {
                                 return Bytes(part.begin(), part.end());
                               }};
   };
-  ModelHeaders headers = read_model_headers(files, open);
-  context_.database->write(
-      [&](db::Tx& tx) { store_model_headers(tx, repo.id, repo.head_oid, headers); });
+  return read_model_headers(files, open);
 }
 
 }  // namespace hearth::hub

@@ -29,6 +29,7 @@ namespace hearth::hub {
 
 class Receive;
 class TaskRunner;
+struct ModelHeaders;
 
 /// A file that a new repository begins with.
 struct InitialFile {
@@ -123,12 +124,17 @@ class Repositories {
   /// first; nothing else is changed.
   RepoProblems verify();
 
+  /// Reads the headers of a model's weights and notes what they say.
+  void read_headers(const Repo& repo);
+
   /// "repo.remove_folder", "repo.write_config" and "repo.content".
   void register_tasks(TaskRunner& runner);
 
  private:
   /// What a change of content leaves to do: packing, measuring, headers of weight files.
   void after_change(const Repo& repo);
+  /// Nothing for what is no model, or has no weights.
+  std::optional<ModelHeaders> headers_of(const Repo& repo, const git::GitRepo& git);
   /// Runs the work of a task; an error counts for nothing when the repository has gone meanwhile.
   void unless_gone(const Repo& repo, const std::function<void()>& work);
   /// What a crash left of repositories that were being made. Only while no other server works here.
@@ -137,6 +143,10 @@ class Repositories {
   void verify_settled(const Repo& repo, std::vector<std::string>& problems);
   void verify_one(const Repo& repo, const std::string& name, std::vector<std::string>& problems);
   void verify_index(const Repo& repo, const git::GitRepo& git, const std::string& name,
+                    std::vector<std::string>& problems);
+  void verify_refs(const Repo& repo, git::GitRepo& git, const std::string& name,
+                   std::vector<std::string>& problems);
+  void verify_facts(const Repo& repo, git::GitRepo& git, const std::string& name,
                     std::vector<std::string>& problems);
 
   HubContext context_;

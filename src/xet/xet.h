@@ -157,6 +157,9 @@ class XetStore {
   blob::VerifyReport verify_shards() const;
   /// Every object of every repository can be opened with its size.
   blob::VerifyReport verify_objects() const;
+  /// Compares the rows that answer dedup questions, and those that say which xorbs a repository may
+  /// refer to, with the files that they come from.
+  blob::VerifyReport verify_index() const;
   /// Makes the tables of xorbs, files and dedup chunks again from the files. What repositories have
   /// is in git: link what its pointers name with relink().
   blob::VerifyReport rebuild();
@@ -181,6 +184,12 @@ class XetStore {
   /// Puts a validated file at its place unless one is there, and makes the row.
   void store_xorb(const MerkleHash& hash, const ChunkTable& table, DurableFile& file,
                   const std::vector<uint64_t>& sums, const Caller& caller);
+  /// Rows of xorb_use that no file of their repository accounts for.
+  std::vector<std::pair<std::string, MerkleHash>> stray_uses() const;
+  /// Chunks that are noted for a xorb and are not in it.
+  std::vector<MerkleHash> stray_chunks(const MerkleHash& xorb) const;
+  /// Removes what verify_index would call wrong.
+  void remove_strays();
   /// Reads a stored xorb anew. Throws Error{kCorrupt}.
   ChunkTable read_table(const MerkleHash& hash) const;
   HashKey dedup_key(const std::string& user_id, int64_t now_ms) const;

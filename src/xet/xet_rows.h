@@ -40,12 +40,20 @@ bool repo_uses(db::Tx& tx, const std::string& repo_id, const MerkleHash& xorb);
 std::vector<std::string> repos_using(db::Tx& tx, const MerkleHash& xorb,
                                      const std::string& after_repo_id, int64_t limit);
 
+/// Every row, in pages by (repo, xorb).
+std::vector<std::pair<std::string, MerkleHash>> uses_after(db::Tx& tx, const std::string& repo_id,
+                                                           const std::optional<MerkleHash>& xorb,
+                                                           int64_t limit);
+void delete_use(db::Tx& tx, const std::string& repo_id, const MerkleHash& xorb);
+
 // dedup_chunk
 struct DedupRow {
   MerkleHash chunk;
   MerkleHash xorb;
 };
 void insert_dedup(db::Tx& tx, const std::vector<DedupRow>& rows);
+std::vector<MerkleHash> chunks_of_xorb(db::Tx& tx, const MerkleHash& xorb);
+void delete_dedup(db::Tx& tx, const MerkleHash& chunk, const MerkleHash& xorb);
 std::vector<MerkleHash> xorbs_with_chunk(db::Tx& tx, const MerkleHash& chunk, int64_t limit);
 
 // xet_file

@@ -173,6 +173,34 @@ std::vector<std::string> repos_using(db::Tx& tx, const MerkleHash& xorb,
   return repos;
 }
 
+std::vector<std::pair<std::string, MerkleHash>> uses_after(db::Tx& tx, const std::string& repo_id,
+                                                           const std::optional<MerkleHash>& xorb,
+                                                           int64_t limit) {
+  std::vector<std::pair<std::string, MerkleHash>> uses;
+  for (const db::Row& row :
+       tx.query("SELECT repo_id, xorb_hash FROM xorb_use WHERE (repo_id, xorb_hash) > (?1, ?2) "
+                "ORDER BY repo_id, xorb_hash LIMIT ?3",
+                {repo_id, value_of(xorb), limit})) {
+    uses.emplace_back(row.get_text(0), hash_from(row.get_blob(1)));
+  }
+  return uses;
+}
+
+void delete_use(db::Tx& tx, const std::string& repo_id, const MerkleHash& xorb) {
+  tx.execute("DELETE FROM xorb_use WHERE repo_id = ?1 AND xorb_hash = ?2",
+             {repo_id, value_of(xorb)});
+}
+
+std::vector<MerkleHash> chunks_of_xorb(db::Tx& tx, const MerkleHash& xorb) {
+  return hashes_from(
+      tx.query("SELECT chunk_hash FROM dedup_chunk WHERE xorb_hash = ?1", {value_of(xorb)}));
+}
+
+void delete_dedup(db::Tx& tx, const MerkleHash& chunk, const MerkleHash& xorb) {
+  tx.execute("DELETE FROM dedup_chunk WHERE chunk_hash = ?1 AND xorb_hash = ?2",
+             {value_of(chunk), value_of(xorb)});
+}
+
 void insert_dedup(db::Tx& tx, const std::vector<DedupRow>& dedup_rows) {
   std::vector<db::Params> rows;
   for (const DedupRow& row : dedup_rows) rows.push_back({value_of(row.chunk), value_of(row.xorb)});
