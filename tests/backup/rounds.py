@@ -30,7 +30,7 @@ from lib import figures  # noqa: E402
 from lib.server import Server  # noqa: E402
 from workers import Crew  # noqa: E402
 
-FACTS_BEFORE = 12
+FACTS_BEFORE = 12  # That people learn before each backup of a round; the short form is content with less.
 KILLS = 3
 
 
@@ -44,20 +44,21 @@ class Outcome:
     files: int = 0
 
 
-def run(rounds: int, seed: int, database: str | None = None, other: str | None = None, say=lambda text: None) -> Outcome:
+def run(rounds: int, seed: int, database: str | None = None, other: str | None = None, say=lambda text: None,
+        facts_before: int = FACTS_BEFORE) -> Outcome:
     """`database` and `other` are a PostgreSQL server's URL, or None for SQLite: of the hub, and of its second copy. Stops at the
     first round with a problem, and keeps what it made then."""
     outcome = Outcome()
     dice = random.Random(seed)
     while outcome.rounds < rounds and not outcome.problems:
-        _round(dice, database, other, outcome)
+        _round(dice, database, other, outcome, facts_before)
         outcome.rounds += 1
         say(f"{outcome.rounds} rounds, {len(outcome.backups)} backups, {outcome.killed} killed, {outcome.files} files compared, "
             f"{len(outcome.problems)} problems")
     return outcome
 
 
-def _round(dice: random.Random, database: str | None, other: str | None, outcome: Outcome) -> None:
+def _round(dice: random.Random, database: str | None, other: str | None, outcome: Outcome, facts_before: int) -> None:
     server = Server(database)
     copies: list[Server] = []
     crew = keepers = None
@@ -74,7 +75,7 @@ def _round(dice: random.Random, database: str | None, other: str | None, outcome
         folder = server.folder / "backups"
         begins = []
         for number in range(2):
-            keepers.wait_for(len(keepers.facts) + FACTS_BEFORE)
+            keepers.wait_for(len(keepers.facts) + facts_before)
             if number > 0:
                 outcome.killed += _killed_backups(server, folder, dice)
             begins.append(time.monotonic())
