@@ -14,7 +14,7 @@ namespace hearth::app {
 namespace {
 
 constexpr size_t kSecretBytes = 32;
-constexpr int64_t kAfterBackupMs = 60'000;  // Between looks whether a backup has ended.
+constexpr int64_t kAfterBackupMs = 5'000;  // Between looks whether a backup has ended.
 
 fs::path made(const fs::path& data_dir) {
   make_dirs(fs::absolute(data_dir));

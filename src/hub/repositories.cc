@@ -26,7 +26,7 @@ namespace hearth::hub {
 namespace {
 
 constexpr std::string_view kMain = "refs/heads/main";
-constexpr int64_t kAfterBackupMs = 60'000;  // Between looks whether a backup has ended.
+constexpr int64_t kAfterBackupMs = 5'000;  // Between looks whether a backup has ended.
 
 [[noreturn]] void throw_created(const Repo& existing) {
   throw RepoExists("You already created this " + std::string(to_string(existing.type)) + " repo",
