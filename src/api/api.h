@@ -42,6 +42,7 @@ class Community;
 class Listing;
 class Downloads;
 class Likes;
+class LfsFiles;
 class Tasks;
 class Audit;
 class PathIndex;
@@ -67,6 +68,7 @@ struct Services {
   hub::Listing* listing = nullptr;
   hub::Downloads* downloads = nullptr;
   hub::Likes* likes = nullptr;
+  hub::LfsFiles* lfs_files = nullptr;
   hub::Tasks* tasks = nullptr;
   hub::Audit* audit = nullptr;
   blob::BlobStore* blobs = nullptr;
@@ -229,6 +231,7 @@ std::span<const Route> oauth_routes();
 std::span<const Route> session_routes();
 std::span<const Route> git_routes();
 std::span<const Route> lfs_routes();
+std::span<const Route> lfs_files_routes();
 std::span<const Route> xet_routes();
 std::span<const Route> misc_routes();
 /// The documented operations that are not built: they answer 501. Looked up last.

@@ -335,7 +335,7 @@ std::vector<const Route*> built_routes() {
        {misc_routes(), account_routes(), session_routes(), oauth_routes(), repo_routes(),
         refs_routes(), tree_routes(), commit_routes(), file_routes(), community_routes(),
         like_routes(), listing_routes(), validate_routes(), git_routes(), lfs_routes(),
-        xet_routes()}) {
+        lfs_files_routes(), xet_routes()}) {
     for (const Route& row : rows) all.push_back(&row);
   }
   return all;

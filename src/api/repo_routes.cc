@@ -71,6 +71,23 @@ http::Response exists(const Call& call, const hub::RepoExists& error) {
   return response;
 }
 
+/// Named to the user, not dropped in silence: huggingface_hub logs X-HF-Warning.
+void warn_of_what_is_not_kept(http::Response& response, const json::object& body,
+                              std::string_view topic) {
+  std::vector<std::string> not_kept;
+  for (const char* field : {"hardware", "region", "resourceGroupId", "secrets", "sleepTimeSeconds",
+                            "template", "variables", "volumes"}) {
+    if (const json::value* value = find(body, field)) {
+      bool is_empty = value->is_array() && value->get_array().empty();
+      if (!is_empty) not_kept.push_back(field);
+    }
+  }
+  if (not_kept.empty()) return;
+  response.headers.set(http::kWarning, std::string(topic) +
+                                           "; This hub does not run Spaces yet and has not kept: " +
+                                           join(not_kept, ", ") + ".");
+}
+
 http::Response create(Call& call) {
   json::object body = call.json_body();
   hub::NewRepo wanted{.type = type_of(body), .repo_id = id_of(call, body)};
@@ -93,23 +110,34 @@ http::Response create(Call& call) {
       wanted.files.push_back(std::move(initial));
     }
   }
-  // Named to the user, not dropped in silence: huggingface_hub logs X-HF-Warning.
-  std::vector<std::string> not_kept;
-  for (const char* field : {"hardware", "region", "resourceGroupId", "secrets", "sleepTimeSeconds",
-                            "template", "variables", "volumes"}) {
-    if (const json::value* value = find(body, field)) {
-      bool is_empty = value->is_array() && value->get_array().empty();
-      if (!is_empty) not_kept.push_back(field);
-    }
-  }
   try {
     http::Response response =
         created(call, call.services.repositories->create(call.caller(), wanted), 200);
-    if (!not_kept.empty()) {
-      response.headers.set(http::kWarning,
-                           "create; This hub does not run Spaces yet and has not kept: " +
-                               join(not_kept, ", ") + ".");
-    }
+    warn_of_what_is_not_kept(response, body, "create");
+    return response;
+  } catch (const hub::RepoExists& error) {
+    return exists(call, error);
+  }
+}
+
+/// The row lets in who may read the source's files; the copy is made by someone who may write.
+void check_duplicate(Call& call) {
+  call.services.access->require_signed_in(call.who(), true);
+}
+
+http::Response duplicate(Call& call) {
+  json::object body = call.json_body();
+  std::string name = require_string(body, "repository");
+  hub::DuplicateRepo wanted{
+      .repo_id = value_or_throw(hub::RepoId::parse(name), "Invalid repository name '" + name + "'"),
+      .is_private = privacy_of(body, call.repo().type)};
+  try {
+    hub::Repo copy = call.services.repositories->duplicate(call.caller(), call.repo(), wanted);
+    json::object answer{{"url", call.repo_url(copy)}, {"name", copy.repo_id.full()}};
+    answer["id"] = copy.id;
+    answer["filesCopyPending"] = false;  // Large files are shared: they are there at once.
+    http::Response response = reply(answer);
+    warn_of_what_is_not_kept(response, body, "duplicate");
     return response;
   } catch (const hub::RepoExists& error) {
     return exists(call, error);
@@ -258,6 +286,17 @@ constexpr std::array kRoutes = {
           .source = "huggingface_hub hf_api.py move_repo",
           .body_bytes_max = kBodyBytesMax,
           .rate = RateClass::kWrite},
+    Route{.method = "POST",
+          .pattern = "/api/{types}/{repo}/duplicate",
+          .allow = Allow::kRepoFiles,
+          .handler = duplicate,
+          .summary = "Makes a copy of a repository, with its history and its large files.",
+          .source = "huggingface_hub hf_api.py duplicate_repo",
+          .body_bytes_max = kBodyBytesMax,
+          .check = check_duplicate,
+          .rate = RateClass::kWrite,
+          // The history is copied before the answer: some minutes for one of many GiB.
+          .handler_wait_s = 600},
     Route{.method = "PUT",
           .pattern = "/api/{types}/{repo}/settings",
           .allow = Allow::kRepoAdminister,

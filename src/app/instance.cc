@@ -101,6 +101,7 @@ api::Services Instance::services() {
   services.listing = &listing;
   services.downloads = &downloads;
   services.likes = &likes;
+  services.lfs_files = &parts.lfs_files;
   services.tasks = &tasks;
   services.audit = &audit;
   services.blobs = &blobs;

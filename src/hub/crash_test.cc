@@ -46,6 +46,8 @@ void work(TestHub& hub, const fs::path& folder) {
   acknowledge("merged");
   hub.parts.repositories.create(hub.by(alice), {.repo_id = *RepoId::parse("alice/second")});
   acknowledge("created");
+  hub.parts.repositories.duplicate(hub.by(alice), repo, {.repo_id = *RepoId::parse("alice/copy")});
+  acknowledge("copied");
   hub.parts.repositories.move(hub.by(alice), repo, *RepoId::parse("alice/moved"));
   acknowledge("moved");
 }
@@ -121,6 +123,11 @@ TEST(Crash, KilledAtAnyStepNothingAcknowledgedIsLostAndNoHalfIsSeen) {
     }
     if (was("created")) {
       EXPECT_TRUE(hub.parts.repositories.find(RepoType::kModel, *RepoId::parse("alice/second")));
+    }
+    if (was("copied")) {
+      auto copy = hub.parts.repositories.find(RepoType::kModel, *RepoId::parse("alice/copy"));
+      ASSERT_TRUE(copy);
+      EXPECT_EQ(hub.text(copy->repo, "pr.txt"), "pr.txt");
     }
     // Life goes on.
     Identity alice = identity_of(hub, "alice");

@@ -101,6 +101,16 @@ bool is_as_seen(db::Tx& tx, const std::string& repo_id, const IndexWork& work) {
 
 }  // namespace
 
+std::vector<PointerRow> pointer_rows(const std::vector<git::NewBlob>& blobs) {
+  std::vector<PointerRow> rows;
+  for (const git::NewBlob& blob : blobs) {
+    if (!blob.pointer) continue;
+    rows.push_back(
+        {blob.oid.hex(), blob.pointer->sha256, blob.pointer->size_bytes, blob.blob_bytes});
+  }
+  return rows;
+}
+
 std::map<std::string, RefHead> heads_of_git(git::GitRepo& git, const git::RefList& refs) {
   IndexSeen counted;  // Most other refs begin at main: that is counted once.
   if (auto main = git.ref_commit(kMain)) {

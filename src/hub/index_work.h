@@ -47,6 +47,9 @@ IndexWork work_out_index(PathIndex& path_index, const Repo& repo, IndexSeen seen
 bool record_index_work(db::Tx& tx, const HubContext& context, const Repo& repo,
                        const std::vector<RefUpdateRow>& rows, const IndexWork& work);
 
+/// Those of the blobs that stand for large files.
+std::vector<PointerRow> pointer_rows(const std::vector<git::NewBlob>& blobs);
+
 /// What git alone says of every ref but tags: its commit and how many it reaches.
 std::map<std::string, RefHead> heads_of_git(git::GitRepo& git, const git::RefList& refs);
 

@@ -4,6 +4,7 @@
 #include "hub/commits.h"
 #include "hub/community.h"
 #include "hub/contents.h"
+#include "hub/lfs_files.h"
 #include "hub/path_index.h"
 #include "hub/receive.h"
 #include "hub/repositories.h"
@@ -17,7 +18,8 @@ struct RepositoryParts {
         repositories(context, receive),
         contents(context, repositories, path_index),
         community(context, repositories, receive, contents),
-        commits(context, repositories, receive, contents, community) {}
+        commits(context, repositories, receive, contents, community),
+        lfs_files(context) {}
 
   PathIndex path_index;
   Receive receive;
@@ -25,6 +27,7 @@ struct RepositoryParts {
   Contents contents;
   Community community;
   Commits commits;
+  LfsFiles lfs_files;
 };
 
 }  // namespace hearth::hub

@@ -68,16 +68,6 @@ json::object payload_of(const Change& change) {
   return payload;
 }
 
-std::vector<PointerRow> pointer_rows(const std::vector<git::NewBlob>& blobs) {
-  std::vector<PointerRow> rows;
-  for (const git::NewBlob& blob : blobs) {
-    if (!blob.pointer) continue;
-    rows.push_back(
-        {blob.oid.hex(), blob.pointer->sha256, blob.pointer->size_bytes, blob.blob_bytes});
-  }
-  return rows;
-}
-
 /// Whether the ref stands where the row wanted it, or has moved on from there.
 bool has_moved(git::GitRepo& git, const RefUpdateRow& row) {
   auto now = git.read_ref(row.ref);

@@ -6,18 +6,15 @@
 #include "base/log.h"
 #include "base/removals.h"
 #include "base/text.h"
-#include "cards/cards.h"
 #include "db/db.h"
 #include "git/git.h"
 #include "hub/access.h"
-#include "hub/accounts.h"
-#include "hub/authorship.h"
 #include "hub/git_dir.h"
 #include "hub/index_work.h"
-#include "hub/initial_files.h"
 #include "hub/listing.h"
 #include "hub/receive.h"
 #include "hub/receive_store.h"
+#include "hub/repo_creation.h"
 #include "hub/repository_store.h"
 #include "hub/tasks.h"
 #include "xet/xet.h"
@@ -25,43 +22,7 @@
 namespace hearth::hub {
 namespace {
 
-constexpr std::string_view kMain = "refs/heads/main";
 constexpr int64_t kAfterBackupMs = 5'000;  // Between looks whether a backup has ended.
-
-[[noreturn]] void throw_created(const Repo& existing) {
-  throw RepoExists("You already created this " + std::string(to_string(existing.type)) + " repo",
-                   existing);
-}
-
-git::RepoConfig config_of(const Repo& repo) {
-  return {.repo_id = repo.id,
-          .type = std::string(to_string(repo.type)),
-          .name = repo.repo_id.full(),
-          .owner = repo.namespace_id};
-}
-
-Namespace require_namespace(db::Tx& tx, const std::string& name) {
-  auto found = Accounts::find_namespace(tx, name);
-  if (!found) {
-    throw Error(ErrorKind::kNotFound, "There is no user or organisation called \"" + name + "\".");
-  }
-  return *found;
-}
-
-void check_initial_file(RepoType type, const std::string& path, const std::string& content) {
-  if (content.size() > git::kRegularBlobBytesMax) {
-    throw Error(ErrorKind::kTooLarge, "The file " + path + " is larger than 10 MiB.");
-  }
-  if (git::LfsPointer::parse(content)) {
-    throw Error(ErrorKind::kUnprocessable, "The file " + path +
-                                               " is a pointer to a file that a new repository "
-                                               "cannot have yet.");
-  }
-  if (path != "README.md") return;
-  auto kind = cards::parse_repo_kind(to_string(type));
-  auto errors = cards::validate(content, *kind).errors;
-  if (!errors.empty()) throw Error(ErrorKind::kInvalid, "README.md: " + join(errors, "; "));
-}
 
 uint64_t folder_bytes(const fs::path& dir) {
   uint64_t sum = 0;
@@ -72,96 +33,11 @@ uint64_t folder_bytes(const fs::path& dir) {
   return sum;
 }
 
-/// Stands beside the folder of a repository that is being made.
-constexpr std::string_view kCreationMark = ".creating";
-
-fs::path creation_mark(const fs::path& dir) {
-  return dir.string() + std::string(kCreationMark);
-}
-
 }  // namespace
 
 Repositories::Repositories(HubContext context, Receive& receive)
     : context_(std::move(context)), receive_(receive), path_index_(context_) {
   make_dirs(context_.data_dir / "git");
-}
-
-Repo Repositories::create(const Caller& caller, const NewRepo& wanted) {
-  context_.access->require_namespace_write(&caller.identity, wanted.repo_id.namespace_name);
-  Repo repo;
-  repo.id = new_object_id();
-  repo.type = wanted.type;
-  repo.repo_id = wanted.repo_id;
-  repo.creator_id = caller.identity.user_id;
-  repo.sdk = wanted.sdk;
-  repo.created_ms = context_.clock->now_ms();
-  repo.updated_ms = repo.created_ms;
-  context_.database->read([&](db::Tx& tx) {
-    Namespace owner = require_namespace(tx, wanted.repo_id.namespace_name);
-    repo.namespace_id = owner.id;
-    repo.repo_id.namespace_name = owner.name;
-    repo.is_private = wanted.is_private.value_or(owner.private_by_default);
-    if (auto existing = find_repo_row(tx, wanted.type, wanted.repo_id)) throw_created(*existing);
-  });
-  auto files = initial_files(wanted);
-  for (const auto& [path, content] : files) check_initial_file(repo.type, path, content);
-
-  fs::path dir = git_dir(repo);
-  make_dirs(dir.parent_path());
-  // Says to the next start that what it finds here without a row was never acknowledged.
-  fs::path mark = creation_mark(dir);
-  write_durably(mark, "");
-  bool recording = false;
-  try {
-    git::GitRepo::init(dir, config_of(repo));
-    git::CommitBuilder builder(dir, std::nullopt);
-    for (const auto& [path, content] : files) {
-      builder.put_blob(git::RepoPath::require(path), as_bytes(content));
-    }
-    git::Signature author = signature_of(caller.actor(), repo.created_ms);
-    auto built = builder.build({.author = author,
-                                .committer = author,
-                                .message = "initial commit\n",
-                                .parents = {},
-                                .allow_empty = true});
-    builder.quarantine().migrate();
-    git::GitRepo git = git::GitRepo::open(dir);
-    git.create_ref(std::string(kMain), *built.commit);
-
-    RefUpdateRow row;
-    row.id = new_object_id();
-    row.repo_id = repo.id;
-    row.ref = kMain;
-    row.new_oid = built.commit->hex();
-    row.kind = "create";
-    row.actor = caller.actor();
-    row.created_ms = repo.created_ms;
-    IndexWork work = work_out_index(path_index_, repo, {}, git, {row});
-    recording = true;
-    bool inserted = context_.database->write([&](db::Tx& tx) {
-      if (!insert_repo_row(tx, repo)) return false;
-      insert_pending(tx, row);
-      return record_index_work(tx, context_, repo, {row}, work);
-    });
-    if (!inserted) {
-      remove_tree(dir);
-      remove_tree(mark);
-      auto existing = find(repo.type, repo.repo_id);
-      if (existing) throw_created(existing->repo);
-      throw Error(ErrorKind::kUnavailable, "Another request used this name. Please try again.");
-    }
-    repo.head_oid = row.new_oid;
-  } catch (...) {
-    // Once the row may be there, the folder stays: a connection can break after its commit. The
-    // mark stays with it, for the next start to decide.
-    if (!recording) {
-      remove_tree(dir);
-      remove_tree(mark);
-    }
-    throw;
-  }
-  remove_tree(mark);
-  return repo;
 }
 
 std::optional<FoundRepo> Repositories::find(RepoType type, const RepoId& repo_id) {
@@ -282,30 +158,6 @@ git::GitRepo Repositories::open_git(const Repo& repo) const {
 uint64_t Repositories::used_storage_bytes(const Repo& repo) {
   return context_.database->read(
       [&](db::Tx& tx) { return pointed_bytes(tx, repo.id) + git_bytes_of(tx, repo.id); });
-}
-
-void Repositories::drop_unfinished_creations() {
-  std::error_code error;
-  for (const auto& shelf : fs::directory_iterator(context_.data_dir / "git", error)) {
-    std::vector<fs::path> entries;
-    for (const auto& entry : fs::directory_iterator(shelf.path(), error)) {
-      entries.push_back(entry.path());
-    }
-    for (const fs::path& mark : entries) {
-      // A mark whose writing was cut short (base/fs names such files so).
-      if (mark.filename().string().starts_with(".tmp-")) remove_tree(mark);
-      if (mark.extension() != kCreationMark) continue;
-      fs::path dir = fs::path(mark).replace_extension();
-      if (!find_by_id(dir.stem().string())) {
-        // The folder, and what git's own preparation may have left beside it.
-        for (const fs::path& entry : entries) {
-          if (entry != mark && entry.string().starts_with(dir.string())) remove_tree(entry);
-        }
-        log_info("the creation of repository {} was cut short and is undone", dir.stem().string());
-      }
-      remove_tree(mark);
-    }
-  }
 }
 
 void Repositories::catch_up() {

@@ -21,6 +21,9 @@
 #include "hub/path_index.h"
 #include "hub/repo.h"
 
+namespace hearth::db {
+class Tx;
+}
 namespace hearth::git {
 class GitRepo;
 }
@@ -44,6 +47,12 @@ struct NewRepo {
   std::string sdk = {};                 // Spaces: gradio, streamlit, docker, static
   std::string license = {};             // Becomes the front matter of a README.md.
   std::vector<InitialFile> files = {};  // In place of the defaults of the same path.
+};
+
+/// A copy of another repository under a name of its own.
+struct DuplicateRepo {
+  RepoId repo_id;
+  std::optional<bool> is_private = {};  // Nothing: as the source.
 };
 
 struct FoundRepo {
@@ -86,6 +95,14 @@ class Repositories {
   /// Throws what Access::require_namespace_write does; RepoExists ("You already created this model
   /// repo"); kNotFound (no such namespace); kUnprocessable and kTooLarge for initial files.
   Repo create(const Caller& caller, const NewRepo& wanted);
+
+  /// Makes a copy: branches and tags with all of their history, and the large files that these
+  /// name, which cost no room again. Discussions, pull requests and likes stay with the source. A
+  /// copy is gated as its source is. The route has checked that the caller may read the files of
+  /// `source`. Throws what create does; kInvalid for a source without main.
+  /// Source: huggingface_hub 2.4.0 hf_api.py duplicate_repo ("preserves full git history and LFS
+  /// objects").
+  Repo duplicate(const Caller& caller, const Repo& source, const DuplicateRepo& wanted);
 
   /// By its name, in any case, or by a former name of it that nobody has taken over.
   std::optional<FoundRepo> find(RepoType type, const RepoId& repo_id);
@@ -131,6 +148,16 @@ class Repositories {
   void register_tasks(TaskRunner& runner);
 
  private:
+  /// How a new repository comes by its content.
+  struct Making {
+    std::string_view kind;                          // As in RefUpdateRow
+    std::function<void(const fs::path& dir)> fill;  // Objects and refs; main among them
+    std::function<void(db::Tx& tx)> record = {};    // Joins the transaction that adds the row
+  };
+  /// Checks right and name; the row that the new repository shall have.
+  Repo begin_creation(const Caller& caller, RepoType type, const RepoId& repo_id,
+                      std::optional<bool> is_private);
+  Repo make(const Caller& caller, Repo repo, const Making& making);
   /// What a change of content leaves to do: packing, measuring, headers of weight files.
   void after_change(const Repo& repo);
   /// Nothing for what is no model, or has no weights.

@@ -126,6 +126,63 @@ TEST(Repositories, SettingsChangeOnlyWhatIsNamed) {
   });
 }
 
+TEST(Repositories, ACopyHasHistoryTagsAndLargeFilesOfItsOwn) {
+  for_each_hub([](TestHub& hub) {
+    Repo source = hub.create("alice/tiny");
+    std::string sha256 = hub.upload(source, "large content");
+    hub.commit(source, [&](CommitDraft& draft) { draft.put_large("model.bin", sha256); });
+    hub.put(source, "a.txt", "one");
+    hub.parts.commits.create_branch(hub.by(hub.alice), source, "side", {});
+    hub.parts.commits.create_tag(hub.by(hub.alice), source, "v1", "main", "annotated");
+    hub.commit(source, [](CommitDraft& draft) { draft.put("pr.txt", "x"); }, {"proposed"},
+               {"main", true});
+    std::string unnamed = hub.upload(source, "uploaded and never committed");
+
+    Repo copy = hub.parts.repositories.duplicate(hub.by(hub.alice), hub.fresh(source),
+                                                 {.repo_id = *RepoId::parse("acme/copy")});
+    auto refs = hub.parts.contents.refs(copy);
+    EXPECT_EQ(refs.branches.size(), 2u);
+    ASSERT_EQ(refs.tags.size(), 1u);
+    EXPECT_EQ(refs.tags[0].target_commit, hub.parts.contents.refs(source).tags[0].target_commit);
+    EXPECT_TRUE(refs.pull_requests.empty());
+    EXPECT_EQ(hub.fresh(copy).head_oid, hub.fresh(source).head_oid);
+    EXPECT_TRUE(hub.large_files.find(copy.id, sha256));
+    EXPECT_FALSE(hub.large_files.find(copy.id, unnamed));
+    EXPECT_EQ(hub.problems(), "");
+
+    hub.put(copy, "a.txt", "two");
+    EXPECT_EQ(hub.text(source, "a.txt"), "one");
+    hub.parts.repositories.remove(Actor::command_line(), source);
+    hub.run_tasks();
+    EXPECT_EQ(hub.large_files.open_large(copy.id, sha256)->size_bytes(), 13u);
+    EXPECT_EQ(hub.problems(), "");
+  });
+}
+
+TEST(Repositories, ACopyIsAsPrivateAndAsGatedAsItsSourceUnlessItsMakerSaysOtherwise) {
+  for_each_hub([](TestHub& hub) {
+    Repo source = hub.create("alice/tiny");
+    source = hub.parts.repositories.update(Actor::command_line(), source,
+                                           {.is_private = true, .gated = Gated::kManual});
+    Repo copy = hub.parts.repositories.duplicate(hub.by(hub.alice), source,
+                                                 {.repo_id = *RepoId::parse("alice/copy")});
+    EXPECT_TRUE(copy.is_private);
+    EXPECT_EQ(hub.fresh(copy).gated, Gated::kManual);
+    Repo open = hub.parts.repositories.duplicate(
+        hub.by(hub.alice), source, {.repo_id = *RepoId::parse("alice/open"), .is_private = false});
+    EXPECT_FALSE(hub.fresh(open).is_private);
+    EXPECT_EQ(hub.fresh(open).gated, Gated::kManual);
+    EXPECT_THROW(hub.parts.repositories.duplicate(hub.by(hub.alice), source,
+                                                  {.repo_id = *RepoId::parse("alice/open")}),
+                 RepoExists);
+    auto error = error_of([&] {
+      hub.parts.repositories.duplicate(hub.by(hub.bob), source,
+                                       {.repo_id = *RepoId::parse("acme/copy")});
+    });
+    EXPECT_EQ(error.kind(), ErrorKind::kForbidden);
+  });
+}
+
 TEST(Repositories, VerifyTellsOfDamage) {
   for_each_hub([](TestHub& hub) {
     Repo repo = hub.create("alice/tiny");

@@ -138,6 +138,11 @@ def create(hub: Hub) -> None:
         hub.ask("POST", "/api/repos/create", {"name": "new", "private": True})
 
 
+def duplicate(hub: Hub) -> None:
+    if hub.server.request("GET", "/api/models/alice/copy", token=hub.token)[0] != 200:
+        hub.ask("POST", f"/api/models/{REPO}/duplicate", {"repository": "alice/copy"})
+
+
 def move(hub: Hub) -> None:
     if hub.server.request("GET", "/api/models/alice/elsewhere", token=hub.token)[0] != 200:
         hub.ask("POST", "/api/repos/move", {"fromRepo": REPO, "toRepo": "alice/elsewhere", "type": "model"})
@@ -175,6 +180,7 @@ WAYS = {
     "pull request": lambda hub: None if hub.ask("GET", f"/api/models/{REPO}/discussions")["count"] > 1 else open_pull_request(hub),
     "merge": merge,
     "create a repository": create,
+    "duplicate a repository": duplicate,
     "move a repository": move,
     "delete a repository": delete,
     "create a branch": once("POST", f"/api/models/{REPO}/branch/more", {}, lambda hub: "more" in refs_of(hub, "branches")),
