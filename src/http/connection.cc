@@ -32,6 +32,7 @@
 #include "http/head_parser.h"
 #include "http/inbox.h"
 #include "http/response_head.h"
+#include "http/tls.h"
 #include "http/transfer.h"
 
 namespace hearth::http {
@@ -83,6 +84,8 @@ class Served : public Connection {
   void cut() override;
 
  private:
+  Task<bool> begin_tls();
+  Task<bool> shake_hands();
   Task<bool> serve_one();
   Task<bool> read_head(std::optional<RequestHead>& head, std::optional<Refusal>& refusal);
   Task<> decide(std::shared_ptr<Exchange> exchange);
@@ -101,8 +104,13 @@ class Served : public Connection {
                     std::shared_ptr<Exchange> exchange);
   Task<Woken> wait_for(int fd, Descriptor::wait_type what, milliseconds wait, milliseconds alarm);
   Task<bool> receive(size_t bytes_max);
+  Task<size_t> read_some(std::span<uint8_t> room, error_code& error);
+  Task<size_t> read_tls(std::span<uint8_t> room, error_code& error);
   Task<bool> send_all(Pieces pieces, bool more_follows);
+  Task<bool> send_sealed(Pieces pieces);
+  Task<bool> flush_tls();
   Task<bool> wait_writable();
+  Task<bool> wait_until(Socket::wait_type ready);
 
   void set_deadline(milliseconds from_now);
   void interrupt();
@@ -116,6 +124,7 @@ class Served : public Connection {
   const Executor executor_;
   Arrival arrival_;
   Socket socket_;
+  std::unique_ptr<TlsSession> tls_;  // Null: bytes go as they are.
   Inbox inbox_;
   std::shared_ptr<PeerState> peer_ = std::make_shared<PeerState>();
   std::shared_ptr<PoolCall> call_;    // While waiting for the pool.
@@ -167,10 +176,56 @@ Served::~Served() {
 }
 
 Task<> Served::run() {
-  while (co_await serve_one()) {
+  bool alive = !arrival_.speaks_tls || co_await begin_tls();
+  while (alive) alive = co_await serve_one();
+  if (tls_ && !cut_) {
+    tls_->seal_end();
+    tls_->flush();
   }
   error_code ignored;
   socket_.close(ignored);
+}
+
+// Makes the connection one of TLS. False: it is over.
+Task<bool> Served::begin_tls() {
+  set_deadline(limits_.tls_handshake_wait);
+  // Whoever forgot the s of https gets an answer that can be read.
+  char first = 0;
+  while (recv(socket_.native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1) {
+    if (!co_await wait_until(Socket::wait_read)) {
+      if (expired_) ++shared_.counters.timeouts;
+      co_return false;
+    }
+    // Readable without a byte is the end.
+    if (recv(socket_.native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1) co_return false;
+  }
+  if (first >= 'A' && first <= 'Z') {
+    co_await refuse({400, "This port speaks TLS: the address begins with https."});
+    co_return false;
+  }
+  tls_ = std::make_unique<TlsSession>(*shared_.tls, socket_.native_handle());
+  const bool done = co_await shake_hands();
+  if (expired_) ++shared_.counters.timeouts;
+  if (!done && !expired_ && !cut_) {
+    ++shared_.counters.requests_malformed;
+    co_await linger();  // So that the alert arrives.
+  }
+  co_return done;
+}
+
+// Under the deadline of begin_tls: it is one for the whole handshake.
+Task<bool> Served::shake_hands() {
+  while (true) {
+    const TlsStep step = tls_->shake_hands();
+    Sent sent = tls_->flush();
+    while (sent == Sent::kWouldBlock) {
+      if (!co_await wait_until(Socket::wait_write)) co_return false;
+      sent = tls_->flush();
+    }
+    if (sent == Sent::kFailed) co_return false;
+    if (step != TlsStep::kWantsRead) co_return step == TlsStep::kDone;
+    if (!co_await wait_until(Socket::wait_read)) co_return false;
+  }
 }
 
 Task<bool> Served::serve_one() {
@@ -247,6 +302,7 @@ Task<bool> Served::read_head(std::optional<RequestHead>& head, std::optional<Ref
     }
     idle_ = inbox_.view().empty();
     if (idle_) inbox_.shrink();
+    if (idle_ && tls_) tls_->shrink();
     if (idle_ && shared_.draining) co_return false;
     if (!idle_) {
       if (!begun) set_deadline(limits_.head_wait);
@@ -378,8 +434,7 @@ Task<bool> Served::fill_block(std::span<uint8_t> block, RequestBody& body, size_
       auto room = block.subspan(
           filled, static_cast<size_t>(std::min<uint64_t>(direct, block.size() - filled)));
       error_code error;
-      size_t count = co_await socket_.async_read_some(asio::buffer(room.data(), room.size()),
-                                                      asio::redirect_error(kAwait, error));
+      size_t count = co_await read_some(room, error);
       received = !error && count > 0;
       if (received) {
         filled += count;
@@ -520,6 +575,10 @@ Task<bool> Served::send_file(FileRange range) {
           limits_.stream_idle, nullptr);
       if (ran != Ran::kDone || !*good) co_return false;
     }
+    while (tls_ && step.length_bytes > 0) {
+      if (!tls_->seal_file(*range.fd, step, sent_bytes_)) co_return false;
+      if (!co_await flush_tls()) co_return false;
+    }
     while (step.length_bytes > 0) {
       Sent sent = send_from_file(socket_.native_handle(), *range.fd, step, sent_bytes_);
       if (sent == Sent::kFailed) co_return false;
@@ -558,6 +617,11 @@ Task<bool> Served::drain(RequestBody& body) {
 // Closing a socket with unread bytes makes the kernel send a reset, which can destroy the answer
 // on its way. So: no more from us, and read for a while what the client is still sending.
 Task<> Served::linger() {
+  if (tls_) {
+    tls_->seal_end();
+    tls_->flush();
+    tls_.reset();  // What comes now is dropped unread.
+  }
   error_code error;
   socket_.shutdown(Socket::shutdown_send, error);
   uint64_t dropped_bytes = 0;
@@ -665,15 +729,37 @@ Task<Woken> Served::wait_for(int fd, Descriptor::wait_type what, milliseconds wa
 Task<bool> Served::receive(size_t bytes_max) {
   std::span<char> room = inbox_.prepare(bytes_max);
   error_code error;
-  size_t count = co_await socket_.async_read_some(asio::buffer(room.data(), room.size()),
-                                                  asio::redirect_error(kAwait, error));
+  size_t count = co_await read_some({reinterpret_cast<uint8_t*>(room.data()), room.size()}, error);
   if (error || count == 0) co_return false;
   inbox_.commit(count);
   co_return true;
 }
 
+// Not a coroutine, so that a plain connection has no frame more for it. `error` and the room live
+// in the awaiting frame.
+Task<size_t> Served::read_some(std::span<uint8_t> room, error_code& error) {
+  if (tls_) return read_tls(room, error);
+  return socket_.async_read_some(asio::buffer(room.data(), room.size()),
+                                 asio::redirect_error(kAwait, error));
+}
+
+// 0 with an error: the deadline has passed; without: the end, or TLS that is broken.
+Task<size_t> Served::read_tls(std::span<uint8_t> room, error_code& error) {
+  while (true) {
+    size_t count = 0;
+    const TlsStep step = tls_->read(room, count);
+    // Answers of the protocol's own. They are a few bytes; what the socket does not take now goes
+    // with the next ones.
+    if (tls_->flush() == Sent::kFailed) co_return 0;
+    if (step != TlsStep::kWantsRead) co_return count;
+    co_await socket_.async_wait(Socket::wait_read, asio::redirect_error(kAwait, error));
+    if (error || cut_) co_return 0;
+  }
+}
+
 // Sends the pieces, which live in the awaiting frames. Waits as long as there is progress.
 Task<bool> Served::send_all(Pieces pieces, bool more_follows) {
+  if (tls_) co_return co_await send_sealed(pieces);
   while (true) {
     switch (send_pieces(socket_.native_handle(), pieces, more_follows, sent_bytes_)) {
       case Sent::kAll:
@@ -685,6 +771,40 @@ Task<bool> Served::send_all(Pieces pieces, bool more_follows) {
         if (!co_await wait_writable()) co_return false;
     }
   }
+}
+
+Task<bool> Served::send_sealed(Pieces pieces) {
+  while (std::any_of(pieces.begin(), pieces.end(), [](auto piece) { return !piece.empty(); })) {
+    if (!tls_->seal(pieces, sent_bytes_)) {
+      give_up();
+      co_return false;
+    }
+    if (!co_await flush_tls()) co_return false;
+  }
+  co_return true;
+}
+
+// Sends what is encrypted. Waits as long as there is progress.
+Task<bool> Served::flush_tls() {
+  while (true) {
+    switch (tls_->flush()) {
+      case Sent::kAll:
+        co_return true;
+      case Sent::kFailed:
+        give_up();
+        co_return false;
+      case Sent::kWouldBlock:
+        if (!co_await wait_writable()) co_return false;
+    }
+  }
+}
+
+// Under the deadline that is set.
+Task<bool> Served::wait_until(Socket::wait_type ready) {
+  if (cut_) co_return false;
+  error_code error;
+  co_await socket_.async_wait(ready, asio::redirect_error(kAwait, error));
+  co_return !error && !cut_;
 }
 
 Task<bool> Served::wait_writable() {

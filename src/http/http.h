@@ -87,7 +87,7 @@ struct RequestHead {
   std::string remote_address;  // "127.0.0.1", "::1" or "unix"
   uint16_t remote_port = 0;
   uint16_t local_port = 0;  // Tells the listeners apart.
-  bool tls = false;         // Whether the client speaks TLS (to the proxy before us).
+  bool tls = false;         // Whether the client speaks TLS (to us, or to a proxy before us).
   std::optional<uint64_t> content_length;  // Absent: no body, or a chunked one.
   bool chunked = false;
   std::string request_id;            // What X-Request-Id of the answer will say; fit for logs.
@@ -261,13 +261,22 @@ struct Listen {
   uint16_t port = 0;                  // 0: any free one, see Server::port.
   // Whether a proxy in front of this address ends TLS, so that links must say https.
   bool behind_tls = false;
+  // Whether this address itself speaks TLS, with ServerOptions::tls.
+  bool tls = false;
+};
+
+/// Where a certificate and its key stand, as PEM.
+struct TlsFiles {
+  std::string cert_file;  // The server's certificate first, then those between it and the root.
+  std::string key_file;   // Without a passphrase.
 };
 
 struct ServerOptions {
   std::vector<Listen> listen = {{}};
-  int edge_threads = 1;   // One drives about 70,000 small requests a second (stack 3).
-  int pool_threads = 16;  // They wait on disks and databases more than they run.
-  bool compress = true;   // gzip text answers from 1 KiB when the client accepts it.
+  std::optional<TlsFiles> tls;  // For the addresses that speak TLS.
+  int edge_threads = 1;         // One drives about 70,000 small requests a second (stack 3).
+  int pool_threads = 16;        // They wait on disks and databases more than they run.
+  bool compress = true;         // gzip text answers from 1 KiB when the client accepts it.
   Limits limits;
 };
 
@@ -300,6 +309,11 @@ class Server {
   /// The port really bound for `options.listen[index]`.
   uint16_t port(size_t index = 0) const;
   Metrics metrics() const;
+
+  /// Reads the certificate and key again if the files have changed, or anyway with
+  /// `even_if_unchanged`; returns whether a new pair is in use. A pair that cannot be used is
+  /// logged, and the old one stays; connections go on with the one they began with.
+  bool reload_certificate(bool even_if_unchanged);
 
   /// Stops accepting, closes idle connections, lets running requests end for up to
   /// Limits::stop_wait, cuts the rest and joins every thread. A second call does nothing.

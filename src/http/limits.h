@@ -33,6 +33,8 @@ struct Limits {
 
   // Waits (style, section 5: every wait ends).
 
+  // The whole handshake; the head's own time starts after it.
+  std::chrono::milliseconds tls_handshake_wait{10'000};
   std::chrono::milliseconds head_wait{10'000};
   // As nginx; httpx itself lets go of a connection after 5 s.
   std::chrono::milliseconds keep_alive_wait{75'000};

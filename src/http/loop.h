@@ -9,6 +9,7 @@
 
 #include "http/http.h"
 #include "http/pool.h"
+#include "http/tls.h"
 
 namespace hearth::http {
 
@@ -34,6 +35,7 @@ struct Shared {
   const bool compress;
   Counters counters;
   std::atomic<bool> draining{false};
+  std::unique_ptr<TlsIdentity> tls;  // Null: no address speaks TLS.
   Pool pool;
   Pool disk_pool;  // Brings files into the page cache; downloads shall not wait for handlers.
 
@@ -57,7 +59,8 @@ struct Arrival {
   uint16_t remote_port = 0;
   uint16_t local_port = 0;
   bool is_tcp = true;
-  bool tls = false;
+  bool tls = false;         // What RequestHead::tls will say.
+  bool speaks_tls = false;  // To us, not to a proxy.
 };
 
 /// An edge thread. All but the constructor may be called from any thread.

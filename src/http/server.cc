@@ -53,10 +53,13 @@ class Server::Impl {
 
   uint16_t port(size_t index) const { return ports_.at(index); }
   Metrics metrics() const;
+  bool reload_certificate(bool even_if_unchanged) {
+    return shared_.tls && shared_.tls->reload(even_if_unchanged);
+  }
   void stop();
 
  private:
-  std::chrono::milliseconds accept_all(const Fd& listener, uint16_t port, bool tls);
+  std::chrono::milliseconds accept_all(const Fd& listener, uint16_t port, const Listen& listen);
 
   Shared shared_;
   std::vector<std::unique_ptr<Loop>> loops_;
@@ -75,6 +78,9 @@ uint16_t Server::port(size_t index) const {
 Metrics Server::metrics() const {
   return impl_->metrics();
 }
+bool Server::reload_certificate(bool even_if_unchanged) {
+  return impl_->reload_certificate(even_if_unchanged);
+}
 void Server::stop() {
   impl_->stop();
 }
@@ -83,6 +89,7 @@ Server::Impl::Impl(const ServerOptions& options, App& app) : shared_(options, ap
   raise_descriptor_limit(shared_.limits.connections_max);
   std::vector<Fd> listeners;
   for (const Listen& listen : options.listen) {
+    HEARTH_ASSERT(!listen.tls || shared_.tls, "an address that speaks TLS needs a certificate");
     listeners.push_back(bind_listener(listen));
     ports_.push_back(bound_port(listeners.back()));
     if (listen.address.starts_with(kUnixPrefix)) {
@@ -95,13 +102,14 @@ Server::Impl::Impl(const ServerOptions& options, App& app) : shared_(options, ap
   for (size_t i = 0; i < listeners.size(); ++i) {
     loops_.front()->watch_listener(
         std::move(listeners[i]),
-        [this, port = ports_[i], tls = options.listen[i].behind_tls](const Fd& listener) {
-          return accept_all(listener, port, tls);
+        [this, port = ports_[i], listen = options.listen[i]](const Fd& listener) {
+          return accept_all(listener, port, listen);
         });
   }
 }
 
-std::chrono::milliseconds Server::Impl::accept_all(const Fd& listener, uint16_t port, bool tls) {
+std::chrono::milliseconds Server::Impl::accept_all(const Fd& listener, uint16_t port,
+                                                   const Listen& listen) {
   while (true) {
     sockaddr_storage from{};
     socklen_t from_bytes = sizeof from;
@@ -116,12 +124,13 @@ std::chrono::milliseconds Server::Impl::accept_all(const Fd& listener, uint16_t 
     ++shared_.counters.connections_accepted;
     if (!shared_.enter(shared_.limits.connections_max)) {
       ++shared_.counters.connections_refused;
-      refuse_connection(socket);
+      if (!listen.tls) refuse_connection(socket);
       continue;
     }
     Arrival arrival;
     arrival.local_port = port;
-    arrival.tls = tls;
+    arrival.tls = listen.tls || listen.behind_tls;
+    arrival.speaks_tls = listen.tls;
     fill_peer(from, arrival);
     if (arrival.is_tcp) {
       int on = 1;
@@ -177,6 +186,7 @@ Shared::Shared(const ServerOptions& options, App& app_in)
     : app(app_in),
       limits(options.limits),
       compress(options.compress),
+      tls(options.tls ? std::make_unique<TlsIdentity>(*options.tls) : nullptr),
       pool(std::max(1, options.pool_threads), options.limits.queue_max),
       disk_pool(kDiskThreads, options.limits.queue_max) {}
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -69,6 +70,9 @@ class Client {
     connected_ = connect(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
   }
 
+  Client(Client&&) = default;
+  virtual ~Client() = default;
+
   bool connected() const { return connected_; }
   int fd() const { return socket_.get(); }
   void close() { socket_.reset(); }
@@ -77,7 +81,7 @@ class Client {
   /// False when the server has closed.
   bool send(std::string_view bytes) {
     while (!bytes.empty()) {
-      ssize_t count = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      ssize_t count = send_some(bytes);
       if (count <= 0) return false;
       bytes.remove_prefix(static_cast<size_t>(count));
     }
@@ -123,10 +127,18 @@ class Client {
     return false;
   }
 
+ protected:
+  virtual ssize_t send_some(std::string_view bytes) {
+    return ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  }
+  virtual ssize_t receive_some(std::span<char> room) {
+    return recv(socket_.get(), room.data(), room.size(), 0);
+  }
+
  private:
   bool fill() {
     char piece[65536];
-    ssize_t count = recv(socket_.get(), piece, sizeof piece, 0);
+    ssize_t count = receive_some({piece, sizeof piece});
     if (count <= 0) return false;
     buffer_.append(piece, static_cast<size_t>(count));
     return true;

@@ -38,6 +38,7 @@ OWNERS = {
     r"lz4": "xet",
     r"CLI/": "app",
     r"spdlog/": "base",
+    r"openssl/ssl\.h": "http",
     r"zlib\.h": ("http", "git"),
 }
 
