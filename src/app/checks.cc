@@ -6,12 +6,15 @@
 
 #include "base/process.h"
 #include "base/text.h"
+#include "base/time.h"
+#include "http/certificate.h"
 
 namespace hearth::app {
 namespace {
 
 constexpr uint64_t kFreeBytesLow = uint64_t{5} << 30;  // Below this an upload may soon fail.
-constexpr rlim_t kOpenFilesLow = 4096;                 // A socket and a file a download.
+constexpr int64_t kExpirySoonMs = int64_t{21} * 24 * 3600 * 1000;  // certbot renews at 30 days.
+constexpr rlim_t kOpenFilesLow = 4096;  // A socket and a file a download.
 
 CheckedPart part_of(std::string name, blob::VerifyReport report) {
   return {std::move(name), report.checked_count, std::move(report.problems)};
@@ -64,6 +67,60 @@ std::string host_of(std::string_view url) {
   return std::string(rest.substr(0, rest.find_first_of(":/")));
 }
 
+std::string days(int64_t from_ms, int64_t to_ms) {
+  return std::to_string((to_ms - from_ms) / (int64_t{24} * 3600 * 1000)) + " days";
+}
+
+void check_certificate(const Settings& settings, int64_t now_ms, std::vector<Finding>& findings) {
+  const http::TlsFiles files{settings.tls_cert, settings.tls_key};
+  http::CertificateFacts facts;
+  try {
+    facts = http::read_certificate(files);
+  } catch (const Error& error) {
+    findings.push_back(wrong(error.message(), "Check --tls-cert and --tls-key."));
+    return;
+  }
+  if (!facts.key_matches) {
+    findings.push_back(wrong("the TLS key does not belong to the certificate",
+                             "Name the key that the certificate was made with."));
+  }
+  if (facts.not_after_ms < now_ms) {
+    findings.push_back(wrong("the TLS certificate has expired",
+                             "Put a new pair in its place; a "
+                             "running hub takes it up within ten seconds."));
+  } else if (facts.not_before_ms > now_ms) {
+    findings.push_back(
+        wrong("the TLS certificate is not valid yet", "Check this machine's clock."));
+  } else if (facts.not_after_ms - now_ms < kExpirySoonMs) {
+    findings.push_back(advice("the TLS certificate expires in " + days(now_ms, facts.not_after_ms),
+                              "Renew it; a running hub takes the new one up by itself."));
+  } else {
+    findings.push_back(fine("TLS certificate of " + facts.subject + ": valid for " +
+                            days(now_ms, facts.not_after_ms)));
+  }
+  if (facts.key_readable_by_others) {
+    findings.push_back(advice("the TLS key can be read by others than its owner",
+                              "chmod 600 " + settings.tls_key));
+  }
+  const std::string host = settings.public_url.empty() ? "" : host_of(settings.public_url);
+  std::string names;
+  for (const std::string& name : facts.names) names += (names.empty() ? "" : ", ") + name;
+  if (facts.names.empty()) {
+    findings.push_back(wrong("the TLS certificate names no host",
+                             "Clients look at subjectAltName "
+                             "only: make one with the hub's name there."));
+  } else if (host.empty()) {
+    findings.push_back(fine("the TLS certificate is for: " + names));
+  } else if (!http::certificate_covers(files, host)) {
+    findings.push_back(wrong("the TLS certificate is for " + names + ", not for " + host,
+                             "Clients will refuse it: make one for the host of --public-url."));
+  }
+  if (facts.self_signed) {
+    findings.push_back(advice("the TLS certificate is signed by itself",
+                              "Each client has to be told to trust it: docs/tls.md."));
+  }
+}
+
 /// The datasets library asks datasets-server.<host> at every load (hub-api section 0).
 Finding check_viewer_host(const Settings& settings) {
   std::string host = settings.public_url.empty() ? "localhost" : host_of(settings.public_url);
@@ -106,6 +163,9 @@ std::vector<Finding> examine(const Settings& settings, Instance* instance,
                              const std::string& why_not) {
   std::vector<Finding> findings;
   findings.push_back(check_git());
+  if (!settings.tls_cert.empty() || !settings.tls_key.empty()) {
+    check_certificate(settings, system_clock().now_ms(), findings);
+  }
   if (instance == nullptr) {
     findings.push_back(
         wrong("the data folder cannot be opened: " + why_not, "Check --data and --database."));

@@ -1,5 +1,6 @@
 #include "app/serve.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdio>
 #include <mutex>
@@ -18,6 +19,8 @@ namespace hearth::app {
 namespace {
 
 constexpr int64_t kHousekeepingMs = 60'000;
+// How often the certificate's files are looked at: two calls of stat.
+constexpr time_t kCertificateLookS = 10;
 // Hugging Face clients resume an upload within a day; parts that nobody touched for two are lost.
 constexpr int64_t kStaleUploadMs = int64_t{48} * 3600 * 1000;
 constexpr int64_t kEndedTaskMs = int64_t{7} * 24 * 3600 * 1000;
@@ -34,7 +37,9 @@ http::Listen parse_listen(const std::string& text) {
   bool digits = !port.empty() && port.size() <= 5 &&
                 port.find_first_not_of("0123456789") == std::string::npos;
   if (!digits || std::stoi(port) > 65535) {
-    throw Error(ErrorKind::kInvalid, "--listen wants ADDRESS:PORT, for example 127.0.0.1:8080.");
+    throw Error(ErrorKind::kInvalid, "'" + text +
+                                         "' is not an address to listen on: ADDRESS:PORT "
+                                         "is wanted, for example 127.0.0.1:8080.");
   }
   return {.address = address, .port = static_cast<uint16_t>(std::stoi(port))};
 }
@@ -80,12 +85,84 @@ void say(const std::string& line) {
   std::fflush(stdout);
 }
 
-std::string origin_of(const Settings& settings, const http::Listen& listen, uint16_t port) {
-  if (!settings.public_url.empty()) return settings.public_url;
+/// "https://127.0.0.1:8080"
+std::string url_of(const http::Listen& listen, uint16_t port) {
   std::string host =
       listen.address.find(':') != std::string::npos ? "[" + listen.address + "]" : listen.address;
-  if (host == "0.0.0.0" || host == "127.0.0.1" || host == "[::]") host = "localhost";
-  return "http://" + host + ":" + std::to_string(port);
+  return (listen.tls ? "https://" : "http://") + host + ":" + std::to_string(port);
+}
+
+std::string origin_of(const Settings& settings, const http::Listen& listen, uint16_t port) {
+  if (!settings.public_url.empty()) return settings.public_url;
+  http::Listen named = listen;
+  if (named.address == "0.0.0.0" || named.address == "127.0.0.1" || named.address == "::") {
+    named.address = "localhost";
+  }
+  return url_of(named, port);
+}
+
+/// The addresses to listen on: `listen` first, and `listen_http` behind it.
+std::vector<http::Listen> listens_of(const Settings& settings) {
+  if (settings.tls_cert.empty() != settings.tls_key.empty()) {
+    throw Error(ErrorKind::kInvalid, "--tls-cert and --tls-key belong together: name both files.");
+  }
+  std::vector<http::Listen> listens = {parse_listen(settings.listen)};
+  listens[0].tls = !settings.tls_cert.empty();
+  if (settings.listen_http.empty()) return listens;
+  if (!listens[0].tls) {
+    throw Error(
+        ErrorKind::kInvalid,
+        "--listen-http is for beside https: without --tls-cert, --listen is plain already.");
+  }
+  listens.push_back(parse_listen(settings.listen_http));
+  return listens;
+}
+
+/// Sends whoever comes to one port to https, and lets the hub answer the others.
+class RedirectsToHttps : public http::App {
+ public:
+  RedirectsToHttps(http::App& hub, std::string public_url)
+      : hub_(hub), public_url_(std::move(public_url)) {}
+
+  /// Nothing is redirected before this.
+  void set_ports(uint16_t from, uint16_t to) { ports_ = uint32_t{from} << 16 | to; }
+
+  std::variant<http::Plan, http::Response> begin(const http::RequestHead& head) override {
+    const uint32_t ports = ports_;
+    if (ports == 0 || head.local_port != ports >> 16) return hub_.begin(head);
+    std::string origin = public_url_;
+    if (origin.empty()) {
+      std::string_view host = head.host;
+      const size_t colon = host.rfind(':');
+      if (colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos) {
+        host = host.substr(0, colon);
+      }
+      origin = "https://" + std::string(host) + ":" + std::to_string(ports & 0xffff);
+    }
+    // 308 keeps the method.
+    return http::Response::redirect(origin + head.target, 308);
+  }
+  http::Response on_error(std::exception_ptr error, const http::RequestHead& head) override {
+    return hub_.on_error(error, head);
+  }
+  void on_done(const http::RequestHead& head, const http::Outcome& outcome) noexcept override {
+    hub_.on_done(head, outcome);
+  }
+
+ private:
+  http::App& hub_;
+  const std::string public_url_;
+  std::atomic<uint32_t> ports_{0};  // From, in the upper half, and to.
+};
+
+/// Waits for SIGTERM or SIGINT; looks after the certificate meanwhile.
+void wait_for_stop(http::Server& server, const sigset_t& signals) {
+  while (true) {
+    const timespec look{.tv_sec = kCertificateLookS, .tv_nsec = 0};
+    const int signal_number = sigtimedwait(&signals, nullptr, &look);
+    if (signal_number == SIGTERM || signal_number == SIGINT) return;
+    server.reload_certificate(/*even_if_unchanged=*/signal_number == SIGHUP);
+  }
 }
 
 }  // namespace
@@ -93,13 +170,14 @@ std::string origin_of(const Settings& settings, const http::Listen& listen, uint
 int serve(const Settings& settings) {
   // Before any thread starts, so that all of them leave these signals to sigwait below.
   ::signal(SIGPIPE, SIG_IGN);
-  sigset_t stop_signals;
-  sigemptyset(&stop_signals);
-  sigaddset(&stop_signals, SIGTERM);
-  sigaddset(&stop_signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
-  http::Listen listen = parse_listen(settings.listen);
+  const std::vector<http::Listen> listens = listens_of(settings);
   make_dirs(fs::absolute(settings.data_dir));
   DataLock lock(fs::absolute(settings.data_dir));
   Instance instance(settings);
@@ -107,9 +185,14 @@ int serve(const Settings& settings) {
 
   api::HubApp app(instance.services());
   http::ServerOptions options;
-  options.listen = {listen};
+  options.listen = listens;
+  if (listens[0].tls) options.tls = {settings.tls_cert, settings.tls_key};
   options.pool_threads = settings.pool_threads;
-  http::Server server(options, app);
+  RedirectsToHttps entrance(app, settings.public_url);
+  http::Server server(options, entrance);
+  if (listens.size() > 1 && settings.redirect_http) {
+    entrance.set_ports(server.port(1), server.port(0));
+  }
 
   hub::TaskRunner runner(instance.tasks);
   instance.register_tasks(runner);
@@ -124,18 +207,17 @@ int serve(const Settings& settings) {
     instance.blobs.remove_stale_uploads(now_ms, kStaleUploadMs);
   });
 
-  std::string bound =
-      listen.address.find(':') != std::string::npos ? "[" + listen.address + "]" : listen.address;
   if (instance.accounts.needs_setup()) {
     say("This hub has no administrator yet. Open this link once to become it:");
-    say("    " + origin_of(instance.settings, listen, server.port()) + "/setup/" +
+    say("    " + origin_of(instance.settings, listens[0], server.port()) + "/setup/" +
         instance.accounts.create_setup_token());
     say("or run: hearth user add NAME --admin --data " + instance.settings.data_dir.string());
   }
-  say("listening on http://" + bound + ":" + std::to_string(server.port()));
+  for (size_t i = 0; i < listens.size(); ++i) {
+    say("listening on " + url_of(listens[i], server.port(i)));
+  }
 
-  int signal_number = 0;
-  sigwait(&stop_signals, &signal_number);
+  wait_for_stop(server, signals);
   log_info("stopping: requests that run have {} s to end", options.limits.stop_wait.count() / 1000);
   server.stop();
   runner.stop();

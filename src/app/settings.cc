@@ -13,9 +13,10 @@
 namespace hearth::app {
 namespace {
 
-constexpr std::array<std::string_view, 11> kFileKeys = {
-    "database",     "listen",    "public-url",     "anonymous-read",  "trust-forwarded",
-    "pool-threads", "log-level", "lfs-part-bytes", "trust-checked-s", "chunk-lfs-uploads", "data"};
+constexpr auto kFileKeys = std::to_array<std::string_view>(
+    {"database", "listen", "tls-cert", "tls-key", "listen-http", "redirect-http", "public-url",
+     "anonymous-read", "trust-forwarded", "pool-threads", "log-level", "lfs-part-bytes",
+     "trust-checked-s", "chunk-lfs-uploads", "data"});
 
 /// The value of `--name VALUE` or `--name=VALUE`, before the real parser runs.
 std::string early_option(int argc, const char* const* argv, std::string_view name) {
@@ -97,6 +98,22 @@ void add_common_options(CLI::App& command, Settings& settings) {
 void add_server_options(CLI::App& command, Settings& settings) {
   command.add_option("--listen", settings.listen, "ADDRESS:PORT; port 0 takes any free one")
       ->envname("HEARTH_LISTEN")
+      ->capture_default_str();
+  command
+      .add_option("--tls-cert", settings.tls_cert,
+                  "The certificate with its chain, as PEM: --listen then speaks https")
+      ->envname("HEARTH_TLS_CERT");
+  command
+      .add_option("--tls-key", settings.tls_key, "The certificate's key, as PEM without passphrase")
+      ->envname("HEARTH_TLS_KEY");
+  command
+      .add_option("--listen-http", settings.listen_http,
+                  "ADDRESS:PORT for plain http beside https (default: none)")
+      ->envname("HEARTH_LISTEN_HTTP");
+  command
+      .add_option("--redirect-http", settings.redirect_http,
+                  "Whether --listen-http sends clients to https instead of serving them")
+      ->envname("HEARTH_REDIRECT_HTTP")
       ->capture_default_str();
   command
       .add_option("--public-url", settings.public_url,

@@ -18,6 +18,13 @@ struct Settings {
   /// "sqlite:PATH" or "postgresql://…"; empty: DATA/hearth.db.
   std::string database;
   std::string listen = "127.0.0.1:8080";
+  /// PEM files; with them `listen` speaks TLS and nothing else.
+  std::string tls_cert;
+  std::string tls_key;
+  /// Beside it, with a certificate: an address that speaks plain HTTP. Empty: none.
+  std::string listen_http;
+  /// Whether `listen_http` sends clients to https, instead of serving them.
+  bool redirect_http = true;
   /// What clients call the hub; empty: as each request names it.
   std::string public_url;
   /// Whether strangers may see public repositories.
