@@ -52,16 +52,24 @@ class ConnectionPool {
     std::unique_ptr<Connection> connection;
     {
       std::unique_lock lock(mutex_);
-      const auto place = waiting_.insert(waiting_.end(), 0);
-      const bool mine = changed_.wait_for(
-          lock, wait_, [&] { return waiting_.begin() == place && lent_count_ < count_max_; });
-      waiting_.erase(place);
-      changed_.notify_all();
-      if (!mine) {
-        throw Error(ErrorKind::kUnavailable, "The database is busy. Try again in a moment.",
-                    {.retry_after_s = 5});
+      // Whoever waits comes first. Each is woken alone, when it is its turn: waking all of them at
+      // each change made a busy pool spend a sixth of its time on switching threads.
+      if (!waiting_.empty() || lent_count_ >= count_max_) {
+        std::condition_variable my_turn;
+        const auto place = waiting_.insert(waiting_.end(), &my_turn);
+        const bool mine = my_turn.wait_for(
+            lock, wait_, [&] { return waiting_.front() == &my_turn && lent_count_ < count_max_; });
+        waiting_.erase(place);
+        if (!mine) {
+          wake_next();
+          throw Error(ErrorKind::kUnavailable, "The database is busy. Try again in a moment.",
+                      {.retry_after_s = 5});
+        }
+        ++lent_count_;
+        wake_next();
+      } else {
+        ++lent_count_;
       }
-      ++lent_count_;
       if (!idle_.empty()) {
         connection = std::move(idle_.back());
         idle_.pop_back();
@@ -90,15 +98,19 @@ class ConnectionPool {
     const std::lock_guard lock(mutex_);
     if (connection) idle_.push_back(std::move(connection));
     --lent_count_;
-    changed_.notify_all();
+    wake_next();
+  }
+
+  /// Under the lock: the condition lives until its owner has left the list.
+  void wake_next() {
+    if (!waiting_.empty() && lent_count_ < count_max_) waiting_.front()->notify_one();
   }
 
   const size_t count_max_;
   const std::chrono::milliseconds wait_;
   const Open open_;
   std::mutex mutex_;
-  std::condition_variable changed_;
-  std::list<int> waiting_;  // A place in the queue each; only its order matters.
+  std::list<std::condition_variable*> waiting_;  // Of those that wait, in the order they came.
   size_t lent_count_ = 0;
   std::vector<std::unique_ptr<Connection>> idle_;
 };

@@ -154,7 +154,7 @@ Value in_list(const std::vector<int64_t>& numbers);
 bool is_unique_violation(const Error& error);
 
 struct Options {
-  int reader_count_max = 8;          // Connections for reading; more readers wait their turn.
+  int reader_count_max = 16;         // Connections for reading; more readers wait their turn.
   int writer_count_max = 4;          // PostgreSQL only: SQLite has one writer.
   int64_t wait_ms = 20'000;          // For a connection, or for another process's lock.
   std::string postgres_schema = {};  // Tests: a schema of their own. Empty: the role's default.

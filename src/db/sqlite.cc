@@ -126,6 +126,14 @@ class Connection {
     return statements_.emplace(std::string(sql), std::move(stmt)).first->second.get();
   }
 
+  /// BEGIN or COMMIT, prepared once: parsing them anew took a twelfth of a small request.
+  void bracket(std::string_view sql) {
+    sqlite3_stmt* stmt = statement(sql);
+    const int rc = sqlite3_step(stmt);
+    sqlite3_reset(stmt);
+    if (rc != SQLITE_DONE) throw_sqlite(handle_.get(), rc, sql);
+  }
+
   void roll_back() noexcept {
     // Some errors (a full disk) have rolled back already.
     if (sqlite3_get_autocommit(handle_.get()) == 0) {
@@ -340,12 +348,12 @@ class SqliteDatabase : public Database {
 
  private:
   static Hooks run(Connection& connection, const char* begin, const Body& body) {
-    connection.script(begin);
+    connection.bracket(begin);
     try {
       SqliteTx tx(connection);
       body(tx);
       if (tx.failed()) throw internal_error("a failed statement was overlooked");
-      connection.script("COMMIT");
+      connection.bracket("COMMIT");
       return take_hooks(tx);
     } catch (...) {
       connection.roll_back();
