@@ -5,6 +5,7 @@
 #include <git2.h>
 
 #include "base/text.h"
+#include "git/blob_facts.h"
 #include "git/repository_state.h"
 
 namespace hearth::git {
@@ -82,15 +83,21 @@ std::optional<LfsPointer> pointer_of(git_odb* odb, const Oid& oid, uint64_t blob
 
 void fill_sizes(git_odb* odb, TreeEntry& entry, bool with_pointers) {
   if (entry.type != EntryType::kFile && entry.type != EntryType::kSymlink) return;
+  bool wants_pointer = with_pointers && entry.type == EntryType::kFile;
+  if (auto known = internal::known_blob(entry.oid)) {
+    entry.blob_bytes = known->size_bytes;
+    if (wants_pointer) entry.pointer = std::move(known->pointer);
+    return;
+  }
   std::optional<Header> header = read_header(odb, entry.oid);
   if (!header || header->type != GIT_OBJECT_BLOB) {
     throw Error(ErrorKind::kCorrupt, "The repository is damaged. Tell the operator.",
                 {.detail = "missing blob " + entry.oid.hex()});
   }
   entry.blob_bytes = header->size_bytes;
-  if (with_pointers && entry.type == EntryType::kFile) {
-    entry.pointer = pointer_of(odb, entry.oid, entry.blob_bytes);
-  }
+  if (!wants_pointer) return;
+  entry.pointer = pointer_of(odb, entry.oid, entry.blob_bytes);
+  internal::remember_blob(entry.oid, {entry.blob_bytes, entry.pointer});
 }
 
 [[noreturn]] void throw_no_entry(std::string_view path) {
