@@ -111,6 +111,14 @@ def backup(tally: Tally) -> None:
                  extra=["-k", "at_work or restore_that_is_killed or empty_places or own_database or a_pair"])
 
 
+def fronts(tally: Tally) -> None:
+    """Through TLS of the hub's own and through nginx."""
+    python_suite("fronts", "tests/fronts", tally, lock="current")
+    for front in ("tls", "nginx-tls"):
+        python_suite(f"clients through {front}", "tests/clients/ten_flows_test.py tests/clients/git_test.py", tally, lock="current",
+                     env={"HEARTH_TEST_FRONT": front})
+
+
 def conformance(tally: Tally) -> None:
     for client in ("huggingface_hub", "datasets"):
         for name, options in ((f"conformance of {client}", []), (f"conformance of {client} without xet", ["--without-xet"])):
@@ -123,7 +131,7 @@ def scoreboard(tally: Tally) -> None:
     run("scoreboard", [sys.executable, "tests/scoreboard.py", f"--report={report}"], report, tally)
 
 
-SUITES = {"unit": unit, "layers": layers, "command-line": command_line, "docs": docs, "wire": wire, "clients": clients, "faults": faults, "backup": backup, "conformance": conformance,
+SUITES = {"unit": unit, "layers": layers, "command-line": command_line, "docs": docs, "wire": wire, "clients": clients, "faults": faults, "backup": backup, "fronts": fronts, "conformance": conformance,
           "scoreboard": scoreboard}
 
 

@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from lib.fronts import Front  # noqa: E402
 from lib.proven import Watcher  # noqa: E402
 from lib.server import Server  # noqa: E402
 
 _server: Server | None = None
+_front: Front | None = None
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    global _server
+    global _server, _front
     _server = Server(os.environ.get("HEARTH_TEST_DATABASE"))
     _server.env["HEARTH_LOG_LEVEL"] = "debug"  # Watcher reads the requests there.
     config.pluginmanager.register(Watcher(_server))
@@ -26,7 +28,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("alice", "bob"):
         _server.add_user(name, password=f"{name}-password")
     _server.hearth("org", "add", "acme", "--owner", "alice")
-    _server.start("--lfs-part-bytes", str(5 * 1024 * 1024))
+    _front = Front(_server)
+    _front.start("--lfs-part-bytes", str(5 * 1024 * 1024))
     home = tempfile.mkdtemp(prefix="hearth-hf-home-")
     for name in [name for name in os.environ if name.startswith(("HF_", "HUGGING_FACE"))]:
         if name != "HF_HUB_DISABLE_XET":
@@ -53,6 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _server is not None:
+        _front.stop()
         _server.remove()
     shutil.rmtree(os.environ["HF_HOME"], ignore_errors=True)
 

@@ -18,7 +18,7 @@ def git(*arguments: str, cwd=None, check: bool = True, **env: str) -> subprocess
 def clone_url(repo_id: str, token: str | None, prefix: str = "") -> str:
     url = os.environ["HF_ENDPOINT"]
     if token:
-        url = url.replace("http://", f"http://user:{token}@")
+        url = url.replace("://", f"://user:{token}@")
     return f"{url}/{prefix}{repo_id}"
 
 

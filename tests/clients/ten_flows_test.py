@@ -144,4 +144,4 @@ def test_10_card_and_search(api, new_name):
     assert "license:mit" in info.tags
     assert repo_id in [found.id for found in api.list_models(filter="hearth-test", author="alice")]
     assert repo_id in [found.id for found in api.list_models(search=repo_id.split("/")[1][:8])]
-    assert os.environ["HF_ENDPOINT"].startswith("http://localhost")
+    assert os.environ["HF_ENDPOINT"].startswith(("http://localhost", "https://localhost"))

@@ -124,6 +124,7 @@ for name in ("one.bin", "parts.bin"):
     assert open(path, "rb").read() == open({str(tmp_path)!r} + "/" + name, "rb").read()
 """
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "HF_HUB_DISABLE_XET": "1"})
+    server.settle()  # Chunking in the background has files there too.
     assert not [path for path in (server.data / "uploads").iterdir()], "parts are cleared away"
     # A task chunks them; from then on Xet clients see them.
     deadline = time.monotonic() + 60

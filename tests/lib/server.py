@@ -35,7 +35,7 @@ class Server:
             stdout=subprocess.PIPE, stderr=log, env={**os.environ, **self.env})
         deadline = time.monotonic() + 30
         for line in self.process.stdout:
-            found = re.match(rb"listening on (http://\S+)", line)
+            found = re.match(rb"listening on (https?://\S+)", line)
             if found:
                 self.url = found[1].decode().replace("127.0.0.1", "localhost")
                 break
