@@ -132,6 +132,11 @@ def backup(options: argparse.Namespace, logs: Path) -> list[Row]:
     return rows
 
 
+def package(options: argparse.Namespace, logs: Path) -> list[Row]:
+    status, text, seconds = run([sys.executable, "tests/package/clean_root.py", "--publish"], logs / "package.log")
+    return [Row("the package on a bare machine without network", "passed" if status == 0 else f"FAILED, status {status}", "", seconds)]
+
+
 def publish(name: str, title: str, part: str, rows: list[Row], note: str) -> None:
     figures.write("reliability", name, title=title, command=f"scripts/nightly {part}", note=note,
                   columns=["what", "outcome", "how much", "seconds"],
@@ -139,7 +144,7 @@ def publish(name: str, title: str, part: str, rows: list[Row], note: str) -> Non
 
 
 # A part runs, writes its section of the page, and returns what it saw.
-PARTS = {"kills": kills, "steps": steps, "flips": flips, "backup": backup, "sanitizers": sanitizers, "fuzzers": fuzzers}
+PARTS = {"kills": kills, "steps": steps, "flips": flips, "backup": backup, "package": package, "sanitizers": sanitizers, "fuzzers": fuzzers}
 
 
 def main() -> int:

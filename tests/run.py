@@ -119,6 +119,11 @@ def fronts(tally: Tally) -> None:
                      env={"HEARTH_TEST_FRONT": front})
 
 
+def package(tally: Tally) -> None:
+    """What is in the Debian package; that it installs and runs on a bare machine is a part of the nightly run."""
+    python_suite("package", "tests/package", tally)
+
+
 def conformance(tally: Tally) -> None:
     for client in ("huggingface_hub", "datasets"):
         for name, options in ((f"conformance of {client}", []), (f"conformance of {client} without xet", ["--without-xet"])):
@@ -131,7 +136,7 @@ def scoreboard(tally: Tally) -> None:
     run("scoreboard", [sys.executable, "tests/scoreboard.py", f"--report={report}"], report, tally)
 
 
-SUITES = {"unit": unit, "layers": layers, "command-line": command_line, "docs": docs, "wire": wire, "clients": clients, "faults": faults, "backup": backup, "fronts": fronts, "conformance": conformance,
+SUITES = {"unit": unit, "layers": layers, "command-line": command_line, "docs": docs, "wire": wire, "clients": clients, "faults": faults, "backup": backup, "fronts": fronts, "package": package, "conformance": conformance,
           "scoreboard": scoreboard}
 
 

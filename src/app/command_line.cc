@@ -9,6 +9,7 @@
 
 #include "api/api.h"
 #include "app/commands.h"
+#include "app/machine.h"
 #include "app/serve.h"
 #include "app/settings.h"
 #include "base/log.h"
@@ -42,6 +43,7 @@ class CommandLine {
                   : chosen_->log_level == "warning" ? LogLevel::kWarning
                   : chosen_->log_level == "error"   ? LogLevel::kError
                                                     : LogLevel::kInfo);
+    if (chosen_ != &none_) work_as_owner_of(chosen_->data_dir);
     return action_();
   }
 

@@ -11,6 +11,7 @@
 
 #include "api/api.h"
 #include "app/instance.h"
+#include "app/machine.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "http/http.h"
@@ -217,7 +218,9 @@ int serve(const Settings& settings) {
     say("listening on " + url_of(listens[i], server.port(i)));
   }
 
+  tell_supervisor("READY=1");
   wait_for_stop(server, signals);
+  tell_supervisor("STOPPING=1");
   log_info("stopping: requests that run have {} s to end", options.limits.stop_wait.count() / 1000);
   server.stop();
   runner.stop();

@@ -18,6 +18,10 @@ constexpr auto kFileKeys = std::to_array<std::string_view>(
      "anonymous-read", "trust-forwarded", "pool-threads", "log-level", "lfs-part-bytes",
      "trust-checked-s", "chunk-lfs-uploads", "data"});
 
+constexpr const char* kDefaultData = "./data";
+/// What the Debian package installs.
+constexpr const char* kSystemConfig = "/etc/hearth/hearth.toml";
+
 /// The value of `--name VALUE` or `--name=VALUE`, before the real parser runs.
 std::string early_option(int argc, const char* const* argv, std::string_view name) {
   for (int i = 1; i < argc; ++i) {
@@ -43,8 +47,12 @@ void load_config_file(int argc, const char* const* argv) {
   bool named = !path.empty();
   if (!named) {
     std::string data = early_option(argc, argv, "--data");
-    if (data.empty()) data = environment("HEARTH_DATA", "./data");
-    path = (fs::path(data) / "hearth.toml").string();
+    if (data.empty()) data = environment("HEARTH_DATA", "");
+    if (data.empty() && !fs::exists(kDefaultData) && fs::exists(kSystemConfig)) {
+      path = kSystemConfig;
+    } else {
+      path = (fs::path(data.empty() ? kDefaultData : data) / "hearth.toml").string();
+    }
   }
   if (!fs::exists(path)) {
     if (named)
@@ -80,7 +88,7 @@ void add_common_options(CLI::App& command, Settings& settings) {
   // Read by load_config_file before the options are parsed; named here for --help.
   command
       .add_option("--config", settings.config_file,
-                  "The configuration file (default: DATA/hearth.toml)")
+                  "The configuration file (default: DATA/hearth.toml, or /etc/hearth/hearth.toml)")
       ->envname("HEARTH_CONFIG");
   command.add_option("--data", settings.data_dir, "The folder that holds everything")
       ->envname("HEARTH_DATA")

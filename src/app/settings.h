@@ -47,7 +47,8 @@ struct Settings {
 
 /// Reads the configuration file into the environment, where it is not set there already: so a flag
 /// is stronger than the environment, and that than the file. The file is `--config FILE`,
-/// HEARTH_CONFIG, or DATA/hearth.toml when it is there; lines are `name = value` with the long
+/// HEARTH_CONFIG, DATA/hearth.toml, or, where no data folder is named and there is no ./data,
+/// /etc/hearth/hearth.toml, when it is there; lines are `name = value` with the long
 /// options' names. Throws Error{kInvalid} that names the line's key when it is not one of them.
 void load_config_file(int argc, const char* const* argv);
 

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,18 @@ def test_the_data_folder_of_every_command(data, tmp_path_factory):
     subprocess.run([BINARY, "user", "add", "ann", "--data", str(data)], check=True, env=environment, stdout=subprocess.DEVNULL)
     assert "ann" in subprocess.run([BINARY, "user", "list", "--data", str(data)], env=environment, capture_output=True, text=True).stdout
     assert "ann" not in subprocess.run([BINARY, "user", "list"], env=environment, capture_output=True, text=True).stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become someone else")
+def test_root_works_as_the_owner_of_the_data_folder():
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        data = Path(folder, "data")
+        data.mkdir()
+        os.chown(data, 65534, 65534)
+        listens_on(data, "--listen", "127.0.0.2:0")
+        subprocess.run([BINARY, "user", "add", "ann", "--data", str(data)], check=True, env=PLAIN, stdout=subprocess.DEVNULL)
+        assert {path.lstat().st_uid for path in data.rglob("*")} == {65534}
 
 
 def test_a_setting_that_is_none_is_named(data):
