@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "app/command_parts.h"
 #include "app/commands.h"
 #include "backup/backup.h"
 #include "base/text.h"
@@ -15,11 +16,6 @@ namespace hearth::app {
 namespace {
 
 using SteadyClock = std::chrono::steady_clock;
-
-void say(const std::string& line) {
-  std::fputs((line + "\n").c_str(), stdout);
-  std::fflush(stdout);
-}
 
 /// To standard error: what goes on is for people, the result for programs too.
 void say_progress(const std::string& line) {
@@ -77,11 +73,9 @@ int list_backups(const BackupCommandOptions& wanted) {
                                 {"bytes", number(snapshot.total_bytes)},
                                 {"problems", number(snapshot.problem_count)}});
     if (wanted.as_json) continue;
-    say(fmt::format("{}  {} files, {}{}", snapshot.name, snapshot.file_count,
-                    size_text(snapshot.total_bytes),
-                    snapshot.problem_count == 0
-                        ? ""
-                        : fmt::format(", {} problems", snapshot.problem_count)));
+    say(fmt::format(
+        "{}  {} files, {}{}", snapshot.name, snapshot.file_count, size_text(snapshot.total_bytes),
+        snapshot.problem_count == 0 ? "" : fmt::format(", {} problems", snapshot.problem_count)));
   }
   if (wanted.as_json) say(json::serialize(list));
   return 0;
@@ -131,7 +125,8 @@ int take_backup(const Settings& settings, const BackupCommandOptions& wanted) {
                                      {"seconds", seconds},
                                      {"problems", texts(report.problems)}}));
   } else {
-    say(fmt::format("snapshot {}: {} files, {} repositories, {} rows, {}; {} of that copied in "
+    say(
+        fmt::format("snapshot {}: {} files, {} repositories, {} rows, {}; {} of that copied in "
                     "{:.1f} s",
                     report.snapshot, report.file_count, report.repository_count, report.row_count,
                     size_text(report.total_bytes), size_text(report.copied_bytes), seconds));
@@ -156,11 +151,10 @@ int restore_command(Settings settings, const RestoreCommandOptions& wanted) {
   auto begin = SteadyClock::now();
   hub::HubContext context;
   context.data_dir = settings.data_dir;
-  backup::Target target{
-      .data_dir = settings.data_dir,
-      .database_url = settings.database_url(),
-      .git_dir = [&](const std::string& id) { return hub::git_dir(context, id); },
-      .clock = system_clock()};
+  backup::Target target{.data_dir = settings.data_dir,
+                        .database_url = settings.database_url(),
+                        .git_dir = [&](const std::string& id) { return hub::git_dir(context, id); },
+                        .clock = system_clock()};
   backup::RestoreReport report =
       backup::restore(fs::absolute(wanted.folder), wanted.snapshot, target,
                       wanted.as_json ? [](const std::string&) {} : say_progress);

@@ -230,12 +230,35 @@ class CommandLine {
     json_flag(info);
     act(info, [this](Instance& instance) { repo_info(instance, name_, as_json_); });
 
-    CLI::App* remove = add(*repos, "delete", "Delete a repository for good",
-                           "  hearth repo delete alice/tiny --yes\n");
-    remove->add_option("repo", name_, "alice/tiny, datasets/alice/set or spaces/alice/demo")
+    CLI::App* remove =
+        add(*repos, "delete", "Delete a repository; it can be brought back for a while",
+            "  hearth repo delete alice/tiny --yes\n"
+            "  hearth repo delete alice/secret --for-good\n");
+    remove
+        ->add_option("repo", repo_delete_.repo,
+                     "alice/tiny, datasets/alice/set or spaces/alice/demo")
         ->required();
-    remove->add_flag("--yes", yes_, "Do not ask");
-    act(remove, [this](Instance& instance) { repo_delete(instance, name_, yes_); });
+    remove->add_flag("--yes", repo_delete_.yes, "Do not ask");
+    remove->add_flag("--for-good", repo_delete_.for_good, "Nobody can bring it back");
+    add_keeping_options(*remove, settings_[remove]);
+    act(remove, [this](Instance& instance) { repo_delete(instance, repo_delete_); });
+
+    CLI::App* deleted = add(*repos, "deleted", "List deleted repositories that can be brought back",
+                            "  hearth repo deleted --json\n");
+    json_flag(deleted);
+    add_keeping_options(*deleted, settings_[deleted]);
+    act(deleted, [this](Instance& instance) { repo_deleted(instance, as_json_); });
+
+    CLI::App* undelete =
+        add(*repos, "undelete", "Bring a deleted repository back",
+            "  hearth repo undelete alice/tiny\n"
+            "  hearth repo undelete datasets/alice/set --as alice/set-of-before\n");
+    undelete
+        ->add_option("repo", name_,
+                     "Its name as in 'repo delete', or the id that 'repo deleted' shows")
+        ->required();
+    undelete->add_option("--as", other_, "Another name for it, such as alice/other");
+    act(undelete, [this](Instance& instance) { repo_undelete(instance, name_, other_); });
   }
 
   void add_backup() {
@@ -260,12 +283,13 @@ class CommandLine {
       };
     });
 
-    CLI::App* restore = add(
-        root_, "restore", "Make a hub again from a backup, in an empty folder and database",
-        "  hearth restore /mnt/backups/hearth --data /srv/hearth\n"
-        "  hearth restore /mnt/backups/hearth --snapshot 2026-01-02T03-04-05-678Z --data ./copy \\\n"
-        "      --database postgresql://hearth@localhost/hearth\n"
-        "The database may be of another kind than the one that was backed up.\n");
+    CLI::App* restore =
+        add(root_, "restore", "Make a hub again from a backup, in an empty folder and database",
+            "  hearth restore /mnt/backups/hearth --data /srv/hearth\n"
+            "  hearth restore /mnt/backups/hearth --snapshot 2026-01-02T03-04-05-678Z --data "
+            "./copy \\\n"
+            "      --database postgresql://hearth@localhost/hearth\n"
+            "The database may be of another kind than the one that was backed up.\n");
     restore->add_option("folder", restore_.folder, "The folder of backups")->required();
     restore->add_option("--snapshot", restore_.snapshot, "Which one (default: the newest)");
     restore->add_flag("!--no-verify", restore_.verify, "Leave out the 'hearth verify' at the end");
@@ -277,9 +301,9 @@ class CommandLine {
   }
 
   void add_rest() {
-    CLI::App* check =
-        add(root_, "verify", "Compare everything that is stored with its hashes",
-            "  hearth verify --data ./data\n  hearth verify --rebuild\nExits with 1 when something is damaged.\n");
+    CLI::App* check = add(root_, "verify", "Compare everything that is stored with its hashes",
+                          "  hearth verify --data ./data\n  hearth verify --rebuild\nExits with 1 "
+                          "when something is damaged.\n");
     check->add_flag("--rebuild", rebuild_, "First make the indexes again from the stored files");
     json_flag(check);
     on_data(check, std::function<int(Instance&)>([this](Instance& instance) {
@@ -332,8 +356,8 @@ class CommandLine {
   int64_t limit_ = 1000;
   bool as_json_ = false;
   bool undo_ = false;
-  bool yes_ = false;
   bool rebuild_ = false;
+  RepoDeleteOptions repo_delete_;
   BackupCommandOptions backup_;
   RestoreCommandOptions restore_;
 };

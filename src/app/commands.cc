@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/checks.h"
+#include "app/command_parts.h"
 #include "base/text.h"
 #include "base/time.h"
 
@@ -14,31 +15,6 @@ namespace hearth::app {
 namespace {
 
 using hub::Actor;
-
-void say(const std::string& line) {
-  std::fputs((line + "\n").c_str(), stdout);
-}
-
-void say_json(const json::value& value) {
-  say(json::serialize(value));
-}
-
-/// Columns that line up; the first row is the heading.
-void say_table(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<size_t> widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  for (const auto& row : rows) {
-    std::string line;
-    for (size_t i = 0; i < row.size(); ++i) {
-      line += row[i];
-      if (i + 1 < row.size()) line += std::string(widths[i] - row[i].size() + 2, ' ');
-    }
-    say(line);
-  }
-}
 
 /// One line from standard input; typed without echo when that is a terminal.
 std::string read_password(const std::string& prompt) {
@@ -81,48 +57,6 @@ std::string time_text(std::optional<int64_t> time_ms) {
 
 json::value time_json(std::optional<int64_t> time_ms) {
   return time_ms ? json::value(iso8601_ms(*time_ms)) : json::value(nullptr);
-}
-
-hub::Repo require_repo(Instance& instance, std::string_view text) {
-  hub::RepoType type = hub::RepoType::kModel;
-  for (hub::RepoType other : {hub::RepoType::kDataset, hub::RepoType::kSpace}) {
-    if (text.starts_with(hub::url_prefix(other))) {
-      type = other;
-      text.remove_prefix(hub::url_prefix(other).size());
-      break;
-    }
-  }
-  if (text.starts_with("models/")) text.remove_prefix(7);
-  auto id = value_or_throw(hub::RepoId::parse(text), "The repository's name");
-  auto found = instance.parts.repositories.find(type, id);
-  if (!found) {
-    throw Error(ErrorKind::kNotFound, "There is no " + std::string(hub::to_string(type)) + " '" +
-                                          id.full() + "'. Datasets are named datasets/NAME.");
-  }
-  return std::move(found->repo);
-}
-
-std::string_view gated_text(hub::Gated gated) {
-  switch (gated) {
-    case hub::Gated::kNo:
-      return "no";
-    case hub::Gated::kAuto:
-      return "auto";
-    case hub::Gated::kManual:
-      return "manual";
-  }
-  return "no";
-}
-
-json::object repo_object(const hub::Repo& repo) {
-  return {{"id", repo.id},
-          {"type", std::string(hub::to_string(repo.type))},
-          {"repo_id", repo.repo_id.full()},
-          {"private", repo.is_private},
-          {"gated", std::string(gated_text(repo.gated))},
-          {"head", repo.head_oid},
-          {"createdAt", iso8601_ms(repo.created_ms)},
-          {"lastModified", iso8601_ms(repo.updated_ms)}};
 }
 
 }  // namespace
@@ -334,19 +268,6 @@ void repo_info(Instance& instance, const std::string& name, bool as_json) {
         value.is_string() ? std::string(as_view(value.get_string())) : json::serialize(value);
     say(std::string(key) + ": " + text);
   }
-}
-
-void repo_delete(Instance& instance, const std::string& name, bool yes) {
-  hub::Repo repo = require_repo(instance, name);
-  if (!yes) {
-    std::fprintf(stderr, "This deletes %s and everything in it for good. Type its name to go on: ",
-                 repo.repo_id.full().c_str());
-    std::string typed;
-    std::getline(std::cin, typed);
-    if (typed != repo.repo_id.full()) throw Error(ErrorKind::kInvalid, "Nothing was deleted.");
-  }
-  instance.parts.repositories.remove(Actor::command_line(), repo);
-  say("Deleted " + repo.repo_id.full() + ".");
 }
 
 /// Says that a list was cut, where only a person sees it.

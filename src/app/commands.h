@@ -47,7 +47,17 @@ void org_member_list(Instance& instance, const std::string& org, bool as_json);
 void repo_list(Instance& instance, const std::string& namespace_name, bool as_json);
 /// `repo` is "alice/tiny", "datasets/alice/set" or "spaces/alice/demo".
 void repo_info(Instance& instance, const std::string& repo, bool as_json);
-void repo_delete(Instance& instance, const std::string& repo, bool yes);
+struct RepoDeleteOptions {
+  std::string repo;
+  bool yes = false;
+  bool for_good = false;
+};
+void repo_delete(Instance& instance, const RepoDeleteOptions& options);
+/// Those that can be brought back.
+void repo_deleted(Instance& instance, bool as_json);
+/// `repo` is a name as above, for the one that was deleted last, or the id that repo_deleted shows.
+/// `as` is another name for it, without the type; empty: its own.
+void repo_undelete(Instance& instance, const std::string& repo, const std::string& as);
 
 void task_list(Instance& instance, const std::string& state, int64_t limit, bool as_json);
 void audit_list(Instance& instance, const std::string& target, int64_t limit, bool as_json);

@@ -84,7 +84,8 @@ hub::HubContext Instance::context() {
           .access = &access,
           .audit = &audit,
           .tasks = &tasks,
-          .large_files = &large_files};
+          .large_files = &large_files,
+          .undelete_ms = int64_t{settings.undelete_days} * 24 * 3600 * 1000};
 }
 
 api::Services Instance::services() {

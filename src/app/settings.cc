@@ -16,7 +16,7 @@ namespace {
 constexpr auto kFileKeys = std::to_array<std::string_view>(
     {"database", "listen", "tls-cert", "tls-key", "listen-http", "redirect-http", "public-url",
      "anonymous-read", "trust-forwarded", "pool-threads", "log-level", "lfs-part-bytes",
-     "trust-checked-s", "chunk-lfs-uploads", "data"});
+     "trust-checked-s", "chunk-lfs-uploads", "data", "undelete-days"});
 
 constexpr const char* kDefaultData = "./data";
 /// What the Debian package installs.
@@ -103,7 +103,17 @@ void add_common_options(CLI::App& command, Settings& settings) {
       ->capture_default_str();
 }
 
+void add_keeping_options(CLI::App& command, Settings& settings) {
+  command
+      .add_option("--undelete-days", settings.undelete_days,
+                  "How long a deleted repository can be brought back; 0: not at all")
+      ->envname("HEARTH_UNDELETE_DAYS")
+      ->check(CLI::Range(0, 3650))
+      ->capture_default_str();
+}
+
 void add_server_options(CLI::App& command, Settings& settings) {
+  add_keeping_options(command, settings);
   command.add_option("--listen", settings.listen, "ADDRESS:PORT; port 0 takes any free one")
       ->envname("HEARTH_LISTEN")
       ->capture_default_str();

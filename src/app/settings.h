@@ -42,6 +42,9 @@ struct Settings {
   /// How long bytes that were compared with their sum are sent without being compared again.
   int trust_checked_s = 600;
 
+  /// How long a deleted repository can be brought back; 0: not at all.
+  int undelete_days = 7;
+
   std::string database_url() const;
 };
 
@@ -54,7 +57,9 @@ void load_config_file(int argc, const char* const* argv);
 
 /// Adds the options that every command takes: --data, --database, --log-level.
 void add_common_options(CLI::App& command, Settings& settings);
-/// Adds the options of `serve`.
+/// Adds the options that say how long what is not in use any more is kept.
+void add_keeping_options(CLI::App& command, Settings& settings);
+/// Adds the options of `serve`, those that say how long things are kept among them.
 void add_server_options(CLI::App& command, Settings& settings);
 
 }  // namespace hearth::app

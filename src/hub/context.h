@@ -17,6 +17,9 @@ class Access;
 class Audit;
 class Tasks;
 
+/// Seven days: whoever misses something on a Monday that was deleted before the week-end gets it.
+constexpr int64_t kUndeleteMs = int64_t{7} * 24 * 3600 * 1000;
+
 struct HubContext {
   fs::path data_dir;  // git/ and uploads/ stand below it
   db::Database* database = nullptr;
@@ -25,6 +28,8 @@ struct HubContext {
   Audit* audit = nullptr;
   Tasks* tasks = nullptr;
   xet::XetStore* large_files = nullptr;
+  /// How long a deleted repository can be brought back; 0: not at all.
+  int64_t undelete_ms = kUndeleteMs;
 };
 
 }  // namespace hearth::hub

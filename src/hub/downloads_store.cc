@@ -5,12 +5,13 @@ namespace {
 
 constexpr std::string_view kCount =
     "INSERT INTO repo_download (repo_id, day, count)"
-    " SELECT id, ?2, ?3 FROM repo WHERE id = ?1"
+    " SELECT id, ?2, ?3 FROM repo WHERE id = ?1 AND deleted_ms IS NULL"
     " ON CONFLICT (repo_id, day) DO UPDATE SET count = repo_download.count + excluded.count";
 constexpr std::string_view kRank =
     "INSERT INTO repo_rank (repo_id, type, pipeline_tag, parameter_count, main_bytes, downloads,"
     " downloads_all_time, trending_score)"
     " SELECT id, type, '', -1, 0, ?2, ?2, ?2 FROM repo WHERE id = ?1"
+    " AND deleted_ms IS NULL"
     " ON CONFLICT (repo_id) DO UPDATE SET downloads = repo_rank.downloads + excluded.downloads,"
     " downloads_all_time = repo_rank.downloads_all_time + excluded.downloads_all_time,"
     " trending_score = repo_rank.trending_score + excluded.trending_score";

@@ -14,7 +14,8 @@ void insert_like(db::Tx& tx, std::string_view repo_id, std::string_view user_id,
   // A repository that was deleted meanwhile has no row to select from.
   constexpr std::string_view kSql =
       "INSERT INTO repo_like (repo_id, user_id, created_ms)"
-      " SELECT id, ?2, ?3 FROM repo WHERE id = ?1 ON CONFLICT (repo_id, user_id) DO NOTHING";
+      " SELECT id, ?2, ?3 FROM repo WHERE id = ?1 AND deleted_ms IS NULL"
+      " ON CONFLICT (repo_id, user_id) DO NOTHING";
   if (tx.execute(kSql, {repo_id, user_id, now_ms}) == 1) move_count(tx, repo_id, 1);
 }
 

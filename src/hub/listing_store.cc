@@ -42,11 +42,14 @@ constexpr std::string_view kNothing = "1 = 0";
 
 constexpr std::string_view kByTag =
     " FROM repo_tag d CROSS JOIN repo r CROSS JOIN repo_rank k"
-    " WHERE d.tag = ? AND r.id = d.repo_id AND k.repo_id = d.repo_id AND r.type = ?";
+    " WHERE d.tag = ? AND r.id = d.repo_id AND k.repo_id = d.repo_id AND r.type = ?"
+    " AND r.deleted_ms IS NULL";
 constexpr std::string_view kByName =
-    " FROM repo r CROSS JOIN repo_rank k WHERE r.type = ? AND k.repo_id = r.id";
+    " FROM repo r CROSS JOIN repo_rank k WHERE r.type = ? AND k.repo_id = r.id"
+    " AND r.deleted_ms IS NULL";
 constexpr std::string_view kByRank =
-    " FROM repo_rank k CROSS JOIN repo r WHERE k.type = ? AND r.id = k.repo_id";
+    " FROM repo_rank k CROSS JOIN repo r WHERE k.type = ? AND r.id = k.repo_id"
+    " AND r.deleted_ms IS NULL";
 constexpr std::string_view kHaveTag = "SELECT 1 FROM repo_tag WHERE tag = ?1 LIMIT ?2";
 constexpr int64_t kFewMax = 2000;
 
@@ -66,7 +69,7 @@ constexpr std::string_view kSpacesOfModel =
     " ORDER BY repo_id DESC LIMIT 100";
 constexpr std::string_view kChildrenOfModel =
     "SELECT COUNT(*) FROM repo_link l JOIN repo r ON r.id = l.repo_id"
-    " WHERE l.kind = 'base' AND l.target_key = ?1 AND r.is_private = 0";
+    " WHERE l.kind = 'base' AND l.target_key = ?1 AND r.is_private = 0 AND r.deleted_ms IS NULL";
 
 /// A local app that people run models with, and the tag of what it reads. Source: the list of local
 /// apps in @huggingface/tasks.

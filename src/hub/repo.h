@@ -60,4 +60,10 @@ struct Repo {
   int64_t likes = 0;
 };
 
+/// One that was deleted and can still be brought back. `repo` is as it was, with the name it had.
+struct DeletedRepo {
+  Repo repo;
+  int64_t deleted_ms = 0;
+};
+
 }  // namespace hearth::hub

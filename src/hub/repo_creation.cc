@@ -212,7 +212,7 @@ void Repositories::drop_unfinished_creations() {
       if (mark.filename().string().starts_with(".tmp-")) remove_tree(mark);
       if (mark.extension() != kCreationMark) continue;
       fs::path dir = fs::path(mark).replace_extension();
-      if (!find_by_id(dir.stem().string())) {
+      if (!is_known(dir.stem().string())) {
         // The folder, and what git's own preparation may have left beside it.
         for (const fs::path& entry : entries) {
           if (entry != mark && entry.string().starts_with(dir.string())) remove_tree(entry);

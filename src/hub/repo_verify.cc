@@ -53,6 +53,11 @@ RepoProblems Repositories::verify() {
     }
     after = repos.back().id;
   }
+  for (const DeletedRepo& gone : deleted()) {
+    known.insert(gone.repo.id);
+    ++found.checked_count;
+    verify_deleted(gone.repo, found.problems);
+  }
   std::error_code error;
   for (const auto& shelf : fs::directory_iterator(context_.data_dir / "git", error)) {
     for (const auto& entry : fs::directory_iterator(shelf.path(), error)) {
@@ -63,7 +68,7 @@ RepoProblems Repositories::verify() {
       if (name.starts_with(".tmp-")) continue;  // As the marks, it goes at the next start.
       name.resize(std::min(name.find(".git"), name.size()));
       if (known.contains(id) || fs::exists(shelf.path() / (name + ".git.creating"))) continue;
-      if (find_by_id(name) || is_going(entry.path())) continue;
+      if (is_known(name) || is_going(entry.path())) continue;
       found.problems.push_back("the folder git/" + shelf.path().filename().string() + "/" +
                                entry.path().filename().string() +
                                " belongs to no repository: a creation or a removal was cut short");
@@ -94,6 +99,20 @@ void Repositories::verify_settled(const Repo& repo, std::vector<std::string>& pr
     std::this_thread::sleep_for(std::chrono::milliseconds(100 * look));
     now = find_by_id(repo.id);
   }
+}
+
+void Repositories::verify_deleted(const Repo& repo, std::vector<std::string>& problems) {
+  std::vector<std::string> found;
+  try {
+    verify_one(
+        repo,
+        fmt::format("{} {} ({}), deleted,", to_string(repo.type), repo.repo_id.full(), repo.id),
+        found);
+  } catch (const std::exception& error) {
+    found.push_back("the deleted repository " + repo.id + " cannot be read: " + error.what());
+  }
+  // Nobody changes it: what is wrong is damage, unless it was brought back or removed meanwhile.
+  if (find_deleted(repo.id)) problems.insert(problems.end(), found.begin(), found.end());
 }
 
 void Repositories::verify_one(const Repo& repo, const std::string& name,
@@ -198,8 +217,8 @@ void Repositories::verify_refs(const Repo& repo, git::GitRepo& git, const std::s
   };
   auto read_rows = [&] {
     return context_.database->read([&](db::Tx& tx) {
-      return Rows{ref_heads(tx, repo.id), ref_tags(tx, repo.id),
-                  !pending_rows(tx, repo.id).empty(), tags_known(tx)};
+      return Rows{ref_heads(tx, repo.id), ref_tags(tx, repo.id), !pending_rows(tx, repo.id).empty(),
+                  tags_known(tx)};
     });
   };
   constexpr int kReadingsMax = 20;

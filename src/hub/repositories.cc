@@ -63,25 +63,6 @@ std::vector<Repo> Repositories::list_of_namespace(std::string_view namespace_nam
   });
 }
 
-void Repositories::remove(const Actor& by, const Repo& repo) {
-  context_.database->write([&](db::Tx& tx) {
-    if (!delete_repo_row(tx, repo.id)) {
-      throw Error(ErrorKind::kNotFound, "Repository not found", {.code = "RepoNotFound"});
-    }
-    xet::XetStore::forget_repo(tx, repo.id);
-    json::object detail;
-    detail["type"] = to_string(repo.type);
-    detail["name"] = repo.repo_id.full();
-    context_.audit->append(tx, by, "repo.delete", repo.id, detail);
-    NewTask task;
-    task.kind = "repo.remove_folder";
-    task.payload["repo_id"] = repo.id;
-    context_.tasks->enqueue(tx, task);
-  });
-  // At once where nothing interferes; the task is for a crash in between, and for after a backup.
-  if (auto turn = RemovalTurn::try_take(context_.data_dir)) remove_tree(git_dir(repo));
-}
-
 Repo Repositories::move(const Caller& caller, const Repo& repo, const RepoId& to) {
   context_.access->require_namespace_write(&caller.identity, to.namespace_name);
   Repo moved = context_.database->write([&](db::Tx& tx) {
@@ -177,7 +158,7 @@ void Repositories::catch_up() {
 void Repositories::register_tasks(TaskRunner& runner) {
   runner.handle("repo.remove_folder", [this](TaskContext& task) {
     std::string id = require_string(task.payload(), "repo_id");
-    if (find_by_id(id)) return;
+    if (is_known(id)) return;
     auto turn = RemovalTurn::try_take(context_.data_dir);
     if (!turn) {
       // A backup may take hours: that is no failure to be counted.

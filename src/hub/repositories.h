@@ -5,6 +5,7 @@
 // type, name and owner; the row is what git cannot hold, and an index of it. Order of each change:
 // creating makes the folder first and the row last, removing the row first and the folder by a
 // task, so that a crash leaves a folder without a row (verify reports it), never the reverse.
+// Deleting only marks the row (repo_deletion.cc); removing for good comes a week later.
 
 #include <cstdint>
 #include <functional>
@@ -112,9 +113,25 @@ class Repositories {
   /// Those of one namespace (by its name), by type and name.
   std::vector<Repo> list_of_namespace(std::string_view namespace_name);
 
-  /// Removes it with everything the hub knows about it. Its folder goes by a task.
+  /// Deletes it: absent for everyone at once, its name is free. For HubContext::undelete_ms it can
+  /// be brought back; after that the garbage collection removes it for good.
   /// The route has checked kAdminister; so for move and update.
   void remove(const Actor& by, const Repo& repo);
+  /// Removes it with everything the hub knows about it, for good; also one that was deleted. Its
+  /// folder goes by a task, its large files by the garbage collection.
+  void remove_for_good(const Actor& by, const Repo& repo);
+
+  /// Deleted repositories that can be brought back, the latest first.
+  std::vector<DeletedRepo> deleted();
+  std::optional<DeletedRepo> find_deleted(std::string_view id);
+  /// Brings it back as it was, with its discussions and downloads; under `name` if that is given.
+  /// Throws kNotFound (it was not deleted, or too long ago); RepoExists (somebody has its name by
+  /// now), kNotFound (no such namespace).
+  Repo undelete(const Actor& by, const Repo& repo, const std::optional<RepoId>& name = {});
+  /// Those whose time to be brought back is over.
+  std::vector<DeletedRepo> overdue();
+  /// Removes those for good; returns them.
+  std::vector<DeletedRepo> remove_overdue(const Actor& by);
 
   /// Gives it another name; the old one leads to it from then on (307). Throws what
   /// Access::require_namespace_write says of the new namespace; RepoExists ("A model repository
@@ -158,6 +175,10 @@ class Repositories {
   Repo begin_creation(const Caller& caller, RepoType type, const RepoId& repo_id,
                       std::optional<bool> is_private);
   Repo make(const Caller& caller, Repo repo, const Making& making);
+  /// False: it is not there, or was not deleted before that time.
+  bool remove_rows(const Actor& by, const Repo& repo, std::optional<int64_t> deleted_before_ms);
+  /// Whether there is a row of that id, of a deleted one too.
+  bool is_known(std::string_view id);
   /// What a change of content leaves to do: packing, measuring, headers of weight files.
   void after_change(const Repo& repo);
   /// Nothing for what is no model, or has no weights.
@@ -168,6 +189,7 @@ class Repositories {
   void drop_unfinished_creations();
   /// verify_one until it finds nothing, or the same again and again.
   void verify_settled(const Repo& repo, std::vector<std::string>& problems);
+  void verify_deleted(const Repo& repo, std::vector<std::string>& problems);
   void verify_one(const Repo& repo, const std::string& name, std::vector<std::string>& problems);
   void verify_index(const Repo& repo, const git::GitRepo& git, const std::string& name,
                     std::vector<std::string>& problems);

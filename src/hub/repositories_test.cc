@@ -101,13 +101,15 @@ TEST(Repositories, MovedRepositoryIsFoundByItsOldName) {
   });
 }
 
-TEST(Repositories, RemovedRepositoryIsGoneWithItsFolder) {
+TEST(Repositories, RepositoryRemovedForGoodIsGoneWithItsFolder) {
   for_each_hub([](TestHub& hub) {
     Repo repo = hub.create("alice/tiny");
     hub.put(repo, "a.txt", "a");
-    hub.parts.repositories.remove(Actor::command_line(), repo);
+    hub.parts.repositories.remove_for_good(Actor::command_line(), repo);
     EXPECT_FALSE(hub.parts.repositories.find(RepoType::kModel, repo.repo_id));
-    EXPECT_EQ(error_of([&] { hub.parts.repositories.remove(Actor::command_line(), repo); }).code(),
+    EXPECT_EQ(error_of([&] {
+                hub.parts.repositories.remove_for_good(Actor::command_line(), repo);
+              }).code(),
               "RepoNotFound");
     hub.run_tasks();
     EXPECT_FALSE(fs::exists(hub.parts.repositories.git_dir(repo)));
@@ -152,7 +154,7 @@ TEST(Repositories, ACopyHasHistoryTagsAndLargeFilesOfItsOwn) {
 
     hub.put(copy, "a.txt", "two");
     EXPECT_EQ(hub.text(source, "a.txt"), "one");
-    hub.parts.repositories.remove(Actor::command_line(), source);
+    hub.parts.repositories.remove_for_good(Actor::command_line(), source);
     hub.run_tasks();
     EXPECT_EQ(hub.large_files.open_large(copy.id, sha256)->size_bytes(), 13u);
     EXPECT_EQ(hub.problems(), "");

@@ -24,6 +24,9 @@ Gated gated_of(std::string_view text) {
   "r.id, r.type, r.namespace_name, r.name, r.namespace_id, r.creator_id, r.is_private, r.gated, " \
   "r.disabled, r.discussions_disabled, r.created_ms, r.updated_ms, r.head_oid, r.sdk, r.likes"
 
+/// A deleted repository is there for repo_deletion.cc only.
+#define NOT_DELETED " AND r.deleted_ms IS NULL"
+
 Repo repo_of(const db::Row& row) {
   Repo repo;
   repo.id = row.get_text(0);
@@ -62,39 +65,41 @@ constexpr std::string_view kDropAlias = "DELETE FROM repo_alias WHERE type = ?1 
 }  // namespace
 
 std::optional<Repo> find_repo_row(db::Tx& tx, std::string_view id) {
-  constexpr std::string_view kSql = "SELECT " REPO_COLUMNS " FROM repo r WHERE r.id = ?1";
+  constexpr std::string_view kSql =
+      "SELECT " REPO_COLUMNS " FROM repo r WHERE r.id = ?1" NOT_DELETED;
   return one(tx.query_one(kSql, {id}));
 }
 
 std::optional<Repo> find_repo_row(db::Tx& tx, RepoType type, const RepoId& repo_id) {
   constexpr std::string_view kSql =
-      "SELECT " REPO_COLUMNS " FROM repo r WHERE r.type = ?1 AND r.name_key = ?2";
+      "SELECT " REPO_COLUMNS " FROM repo r WHERE r.type = ?1 AND r.name_key = ?2" NOT_DELETED;
   return one(tx.query_one(kSql, {to_string(type), repo_id.key()}));
 }
 
 std::optional<Repo> find_moved_repo_row(db::Tx& tx, RepoType type, const RepoId& repo_id) {
   constexpr std::string_view kSql = "SELECT " REPO_COLUMNS
                                     " FROM repo_alias a JOIN repo r ON r.id = a.repo_id"
-                                    " WHERE a.type = ?1 AND a.name_key = ?2";
+                                    " WHERE a.type = ?1 AND a.name_key = ?2" NOT_DELETED;
   return one(tx.query_one(kSql, {to_string(type), repo_id.key()}));
 }
 
 std::vector<Repo> find_repo_rows(db::Tx& tx, const std::vector<std::string>& ids) {
   if (ids.empty()) return {};
-  constexpr std::string_view kSql = "SELECT " REPO_COLUMNS " FROM repo r WHERE r.id IN {{list ?1}}";
+  constexpr std::string_view kSql =
+      "SELECT " REPO_COLUMNS " FROM repo r WHERE r.id IN {{list ?1}}" NOT_DELETED;
   return all(tx.query(kSql, {db::in_list(ids)}));
 }
 
 std::vector<Repo> list_repo_rows(db::Tx& tx, std::string_view after_id, int64_t limit) {
   constexpr std::string_view kSql =
-      "SELECT " REPO_COLUMNS " FROM repo r WHERE r.id > ?1 ORDER BY r.id LIMIT ?2";
+      "SELECT " REPO_COLUMNS " FROM repo r WHERE r.id > ?1" NOT_DELETED " ORDER BY r.id LIMIT ?2";
   return all(tx.query(kSql, {after_id, limit}));
 }
 
 std::vector<Repo> list_namespace_rows(db::Tx& tx, std::string_view namespace_id) {
-  constexpr std::string_view kSql = "SELECT " REPO_COLUMNS
-                                    " FROM repo r WHERE r.namespace_id = ?1"
-                                    " ORDER BY r.type, r.name_key";
+  constexpr std::string_view kSql =
+      "SELECT " REPO_COLUMNS " FROM repo r WHERE r.namespace_id = ?1" NOT_DELETED
+      " ORDER BY r.type, r.name_key";
   return all(tx.query(kSql, {namespace_id}));
 }
 
@@ -138,9 +143,47 @@ void rename_repo_row(db::Tx& tx, const Repo& repo, const RepoId& old_id, int64_t
   }
 }
 
-bool delete_repo_row(db::Tx& tx, std::string_view id) {
-  constexpr std::string_view kSql = "DELETE FROM repo WHERE id = ?1";
-  return tx.execute(kSql, {id}) > 0;
+bool mark_repo_deleted(db::Tx& tx, std::string_view id, int64_t now_ms) {
+  constexpr std::string_view kSql =
+      "UPDATE repo SET deleted_ms = ?2, name_key = id WHERE id = ?1 AND deleted_ms IS NULL";
+  return tx.execute(kSql, {id, now_ms}) > 0;
+}
+
+void undelete_repo_row(db::Tx& tx, const Repo& repo) {
+  constexpr std::string_view kSql =
+      "UPDATE repo SET deleted_ms = NULL, name_key = ?2, namespace_id = ?3, namespace_name = ?4,"
+      " name = ?5 WHERE id = ?1";
+  tx.execute(kSql, {repo.id, repo.repo_id.key(), repo.namespace_id, repo.repo_id.namespace_name,
+                    repo.repo_id.name});
+  tx.execute(kDropAlias, {to_string(repo.type), repo.repo_id.key()});
+}
+
+std::vector<DeletedRepo> list_deleted_repo_rows(db::Tx& tx, int64_t before_ms) {
+  constexpr std::string_view kSql = "SELECT " REPO_COLUMNS
+                                    ", r.deleted_ms FROM repo r WHERE r.deleted_ms < ?1"
+                                    " ORDER BY r.deleted_ms DESC, r.id DESC";
+  std::vector<DeletedRepo> repos;
+  tx.for_each(kSql, {before_ms}, [&](const db::Row& row) {
+    repos.push_back({repo_of(row), row.get_int(15)});
+    return true;
+  });
+  return repos;
+}
+
+std::optional<DeletedRepo> find_deleted_repo_row(db::Tx& tx, std::string_view id) {
+  constexpr std::string_view kSql = "SELECT " REPO_COLUMNS
+                                    ", r.deleted_ms FROM repo r"
+                                    " WHERE r.id = ?1 AND r.deleted_ms IS NOT NULL";
+  auto row = tx.query_one(kSql, {id});
+  if (!row) return std::nullopt;
+  return DeletedRepo{repo_of(*row), row->get_int(15)};
+}
+
+bool delete_repo_row(db::Tx& tx, std::string_view id, std::optional<int64_t> deleted_before_ms) {
+  constexpr std::string_view kAny = "DELETE FROM repo WHERE id = ?1";
+  constexpr std::string_view kDeleted = "DELETE FROM repo WHERE id = ?1 AND deleted_ms < ?2";
+  if (!deleted_before_ms) return tx.execute(kAny, {id}) > 0;
+  return tx.execute(kDeleted, {id, *deleted_before_ms}) > 0;
 }
 
 void set_repo_head(db::Tx& tx, std::string_view id, std::string_view head_oid, int64_t updated_ms) {
@@ -160,13 +203,14 @@ uint64_t git_bytes_of(db::Tx& tx, std::string_view id) {
 }
 
 bool lock_repo_row(db::Tx& tx, std::string_view id) {
-  constexpr std::string_view kSql = "SELECT id FROM repo WHERE id = ?1 {{for_update}}";
+  constexpr std::string_view kSql =
+      "SELECT id FROM repo WHERE id = ?1 AND deleted_ms IS NULL {{for_update}}";
   return tx.query_one(kSql, {id}).has_value();
 }
 
 int64_t next_discussion_number(db::Tx& tx, std::string_view id) {
   constexpr std::string_view kSql =
-      "UPDATE repo SET last_discussion = last_discussion + 1 WHERE id = ?1"
+      "UPDATE repo SET last_discussion = last_discussion + 1 WHERE id = ?1 AND deleted_ms IS NULL"
       " RETURNING last_discussion";
   auto row = tx.query_one(kSql, {id});
   if (!row) throw Error(ErrorKind::kNotFound, "Repository not found", {.code = "RepoNotFound"});

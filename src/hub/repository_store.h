@@ -1,5 +1,6 @@
 #pragma once
-// Rows of repositories. SQL of repo and repo_alias; for the files of this folder.
+// Rows of repositories. SQL of repo and repo_alias; for the files of this folder. All but those
+// that say so see no deleted repository.
 
 #include <optional>
 #include <string>
@@ -25,8 +26,16 @@ bool insert_repo_row(db::Tx& tx, const Repo& repo);
 void update_repo_settings(db::Tx& tx, const Repo& repo);
 /// Gives the row its new name (repo holds it) and keeps the old one as an alias.
 void rename_repo_row(db::Tx& tx, const Repo& repo, const RepoId& old_id, int64_t now_ms);
-/// False: it was gone already.
-bool delete_repo_row(db::Tx& tx, std::string_view id);
+/// Gives its name free and hides it from every other function here. False: it was gone already.
+bool mark_repo_deleted(db::Tx& tx, std::string_view id, int64_t now_ms);
+/// Brings it back under the name that `repo` holds, which the caller has found free.
+void undelete_repo_row(db::Tx& tx, const Repo& repo);
+/// Those that were deleted before that time, the newest first.
+std::vector<DeletedRepo> list_deleted_repo_rows(db::Tx& tx, int64_t before_ms);
+std::optional<DeletedRepo> find_deleted_repo_row(db::Tx& tx, std::string_view id);
+/// For good, with every row that is about it. False: it was gone already, or was not deleted before
+/// that time.
+bool delete_repo_row(db::Tx& tx, std::string_view id, std::optional<int64_t> deleted_before_ms);
 
 void set_repo_head(db::Tx& tx, std::string_view id, std::string_view head_oid, int64_t updated_ms);
 void set_git_bytes(db::Tx& tx, std::string_view id, uint64_t git_bytes);

@@ -234,7 +234,7 @@ def test_a_backup_keeps_files_from_being_removed(hub):
     sha256 = hub.put_whole(b"whole " * 50_000)
     hub.wait_for_task("xet.ingest")
     assert (hub.data / "blobs" / sha256[:2] / sha256[2:4] / sha256).exists()
-    hub.api.delete_repo(hub.repo_id)
+    assert command(hub, "repo", "delete", hub.repo_id, "--yes", "--for-good").returncode == 0
     hub.wait_for_task("repo.remove_folder")
     assert folder.exists()
     waiting = {task["kind"] for task in hub.tasks() if task["state"] == "queued"}

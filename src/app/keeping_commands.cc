@@ -1,0 +1,81 @@
+// What is kept how long: deleting repositories and bringing them back.
+
+#include <cstdio>
+#include <iostream>
+
+#include "app/command_parts.h"
+#include "app/commands.h"
+#include "base/time.h"
+
+namespace hearth::app {
+
+using hub::Actor;
+
+void repo_delete(Instance& instance, const RepoDeleteOptions& options) {
+  hub::Repo repo = require_repo(instance, options.repo);
+  bool for_good = options.for_good || instance.settings.undelete_days == 0;
+  if (!options.yes) {
+    std::fprintf(stderr, "This deletes %s and everything in it%s. Type its name to go on: ",
+                 repo.repo_id.full().c_str(), for_good ? " for good" : "");
+    std::string typed;
+    std::getline(std::cin, typed);
+    if (typed != repo.repo_id.full()) throw Error(ErrorKind::kInvalid, "Nothing was deleted.");
+  }
+  if (for_good) {
+    instance.parts.repositories.remove_for_good(Actor::command_line(), repo);
+    return say("Deleted " + repo.repo_id.full() + " for good.");
+  }
+  instance.parts.repositories.remove(Actor::command_line(), repo);
+  say("Deleted " + repo.repo_id.full() + ". For " +
+      std::to_string(instance.settings.undelete_days) +
+      " days 'hearth repo undelete' brings it back.");
+}
+
+void repo_deleted(Instance& instance, bool as_json) {
+  json::array list;
+  std::vector<std::vector<std::string>> rows = {
+      {"ID", "TYPE", "REPOSITORY", "DELETED", "KEPT UNTIL"}};
+  for (const hub::DeletedRepo& gone : instance.parts.repositories.deleted()) {
+    int64_t until_ms = gone.deleted_ms + instance.context().undelete_ms;
+    json::object entry = repo_object(gone.repo);
+    entry["deletedAt"] = iso8601_ms(gone.deleted_ms);
+    entry["keptUntil"] = iso8601_ms(until_ms);
+    list.push_back(std::move(entry));
+    rows.push_back({gone.repo.id, std::string(hub::to_string(gone.repo.type)),
+                    gone.repo.repo_id.full(), iso8601_ms(gone.deleted_ms), iso8601_ms(until_ms)});
+  }
+  as_json ? say_json(list) : say_table(rows);
+}
+
+void repo_undelete(Instance& instance, const std::string& name, const std::string& as) {
+  hub::Repositories& repositories = instance.parts.repositories;
+  auto gone = repositories.find_deleted(name);
+  if (!gone) {
+    NamedRepo named = parse_repo(name);
+    for (hub::DeletedRepo& candidate : repositories.deleted()) {
+      if (candidate.repo.type != named.type ||
+          candidate.repo.repo_id.key() != named.repo_id.key()) {
+        continue;
+      }
+      gone = std::move(candidate);
+      break;  // The one that was deleted last.
+    }
+  }
+  if (!gone) {
+    throw Error(ErrorKind::kNotFound, "No deleted repository '" + name +
+                                          "' can be brought back. 'hearth repo deleted' lists "
+                                          "those that can.");
+  }
+  std::optional<hub::RepoId> other;
+  if (!as.empty()) other = value_or_throw(hub::RepoId::parse(as), "The new name");
+  try {
+    hub::Repo back = repositories.undelete(Actor::command_line(), gone->repo, other);
+    say(back.repo_id.full() + " is back.");
+  } catch (const hub::RepoExists& taken) {
+    throw Error(ErrorKind::kConflict, "There is a " + std::string(hub::to_string(gone->repo.type)) +
+                                          " called " + taken.existing().repo_id.full() +
+                                          " by now. Name another with --as.");
+  }
+}
+
+}  // namespace hearth::app
