@@ -9,6 +9,7 @@
 #include "http/range.h"
 #include "hub/contents.h"
 #include "hub/downloads.h"
+#include "hub/safetensors_metadata.h"
 
 namespace hearth::api {
 namespace {
@@ -161,6 +162,14 @@ http::Response raw(Call& call) {
   return answer_file(call, true);
 }
 
+http::Response safetensors_metadata(Call& call) {
+  hub::Revision revision = call.services.contents->resolve(call.repo(), "HEAD");
+  http::Response response = http::Response::json(hub::safetensors_metadata(
+      *call.services.contents, call.repo(), revision, call.param("path")));
+  response.headers.set("X-Repo-Commit", revision.commit_oid);
+  return response;
+}
+
 constexpr std::array kRoutes = {
     Route{.method = "GET",
           .pattern = "/{prefix}/{repo}/resolve/{rev}/{path*}",
@@ -176,6 +185,12 @@ constexpr std::array kRoutes = {
           .summary = "A file as git has it: of a large file the pointer.",
           .source = "@huggingface/hub file-exists",
           .rate = RateClass::kData},
+    Route{.method = "GET",
+          .pattern = "/api/models/{repo}/safetensors-metadata/{path*}",
+          .allow = Allow::kRepoFiles,
+          .handler = safetensors_metadata,
+          .summary = "The headers of all shards that a safetensors index on main names.",
+          .source = "huggingface_hub hf_api.py get_sharded_safetensors_metadata"},
     Route{.method = "GET",
           .pattern = "/api/resolve-cache/{types}/{repo}/{rev}/{path*}",
           .allow = Allow::kRepoFiles,

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "api/api.h"
+#include "cards/cards.h"
 #include "hub/listing.h"
 
 namespace hearth::api {
@@ -16,7 +17,26 @@ http::Response list(Call& call) {
   return response;
 }
 
+http::Response tags_by_type(Call& call) {
+  bool datasets = call.head.raw_path.starts_with("/api/datasets");
+  return reply(cards::tags_by_type(datasets ? cards::RepoKind::kDataset : cards::RepoKind::kModel));
+}
+
 constexpr std::array kRoutes = {
+    Route{.method = "GET",
+          .pattern = "/api/models-tags-by-type",
+          .allow = Allow::kAnyone,
+          .handler = tags_by_type,
+          .summary = "The tags of models that have a fixed meaning, by type.",
+          .source = "huggingface_hub hf_api.py get_model_tags",
+          .any_credential = true},
+    Route{.method = "GET",
+          .pattern = "/api/datasets-tags-by-type",
+          .allow = Allow::kAnyone,
+          .handler = tags_by_type,
+          .summary = "The tags of datasets that have a fixed meaning, by type.",
+          .source = "huggingface_hub hf_api.py get_dataset_tags",
+          .any_credential = true},
     Route{.method = "GET",
           .pattern = "/api/{types}",
           .allow = Allow::kAnyone,

@@ -72,6 +72,10 @@ http::Response commits(Call& call) {
   return response;
 }
 
+http::Response compare(Call& call) {
+  return http::Response::text(call.services.contents->compare(call.repo(), call.param("range")));
+}
+
 http::Response create_branch(Call& call) {
   json::object body = body_or_empty(call);
   hub::NewBranch branch{.starting_point = optional_string(body, "startingPoint").value_or(""),
@@ -121,6 +125,13 @@ constexpr std::array kRoutes = {
           .handler = commits,
           .summary = "The history of a revision, newest first, in pages.",
           .source = "huggingface_hub hf_api.py list_repo_commits; @huggingface/hub count-commits"},
+    Route{.method = "GET",
+          .pattern = "/api/{types}/{repo}/compare/{range}",
+          .allow = Allow::kRepoFiles,
+          .handler = compare,
+          .summary = "What differs between two revisions (a..b, a...b) or was changed by one, as a "
+                     "diff.",
+          .source = "operations.tsv, Get a compare rev"},
     Route{.method = "POST",
           .pattern = "/api/{types}/{repo}/branch/{branch}",
           .allow = Allow::kRepoWrite,

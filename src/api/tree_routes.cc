@@ -67,6 +67,17 @@ http::Response tree(Call& call) {
   return response;
 }
 
+http::Response tree_size(Call& call) {
+  hub::Contents& contents = *call.services.contents;
+  hub::Revision revision = contents.resolve(call.repo(), call.param("rev"));
+  std::string path;
+  if (auto it = call.params.find("path"); it != call.params.end()) path = it->second;
+  uint64_t size_bytes = contents.tree_size_bytes(call.repo(), revision, path, call.param("rev"));
+  http::Response response = reply(json::object{{"path", path}, {"size", size_bytes}});
+  response.headers.set("X-Repo-Commit", revision.commit_oid);
+  return response;
+}
+
 /// Python sends a form, JavaScript JSON (hub-api trap 9).
 http::Response paths_info(Call& call) {
   hub::Revision revision = call.services.contents->resolve(call.repo(), call.param("rev"));
@@ -108,6 +119,18 @@ constexpr std::array kRoutes = {
           .handler = tree,
           .summary = "The files and folders of one folder.",
           .source = "huggingface_hub hf_api.py list_repo_tree"},
+    Route{.method = "GET",
+          .pattern = "/api/{types}/{repo}/treesize/{rev}",
+          .allow = Allow::kRepoSee,
+          .handler = tree_size,
+          .summary = "How many bytes the files of a revision take up.",
+          .source = "operations.tsv, Get folder size"},
+    Route{.method = "GET",
+          .pattern = "/api/{types}/{repo}/treesize/{rev}/{path*}",
+          .allow = Allow::kRepoSee,
+          .handler = tree_size,
+          .summary = "How many bytes the files of a folder take up.",
+          .source = "operations.tsv, Get folder size"},
     Route{.method = "POST",
           .pattern = "/api/{types}/{repo}/paths-info/{rev}",
           .allow = Allow::kRepoSee,

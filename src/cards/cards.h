@@ -119,6 +119,11 @@ Facts derive(RepoKind kind, const std::optional<std::string>& readme,
 /// space folded; at most `bytes_max` bytes, cut at a word's end.
 std::string excerpt(std::string_view card_body, size_t bytes_max = 300);
 
+/// The tags that a card can give by words with a fixed meaning, by type: `{"license":[{"type",
+/// "id","label"}…],…}`. `id` is the tag that filters take. Tags that people make up are not here.
+/// Source: huggingface_hub 2.4.0 hf_api.py get_model_tags, get_dataset_tags.
+json::object tags_by_type(RepoKind kind);
+
 /// A text or a list of texts, as cards may write `license`, `language`, `datasets`, `base_model`.
 /// Numbers and booleans are written as text (`no`, the language, reads as false); others dropped.
 std::vector<std::string> text_list(const json::value* value);

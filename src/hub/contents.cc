@@ -76,6 +76,20 @@ std::vector<std::string> users_of(const git::CommitInfo& info) {
   return users;
 }
 
+/// A page of a folder; the error for one that is not there names the revision as it was asked for.
+git::TreePage require_tree(const git::GitRepo& git, const git::Oid& commit,
+                           const std::string& folder, const git::TreeListOptions& options,
+                           std::string_view revision_text) {
+  try {
+    return git.tree_list(commit, folder, options);
+  } catch (const Error& error) {
+    if (error.code() != "EntryNotFound") throw;
+    throw Error(ErrorKind::kNotFound,
+                folder + " does not exist on \"" + std::string(revision_text) + "\"",
+                {.code = "EntryNotFound"});
+  }
+}
+
 /// A small blob as a source of bytes.
 class MemorySource : public blob::Source {
  public:
@@ -189,15 +203,8 @@ TreePage Contents::tree(const Repo& repo, const Revision& revision, const TreeRe
     options.after = path->text();
   }
   git::GitRepo git = repositories_.open_git(repo);
-  git::TreePage listed;
-  try {
-    listed = git.tree_list(oid_of(revision.commit_oid), folder, options);
-  } catch (const Error& error) {
-    if (error.code() != "EntryNotFound") throw;
-    throw Error(ErrorKind::kNotFound,
-                folder + " does not exist on \"" + std::string(revision_text) + "\"",
-                {.code = "EntryNotFound"});
-  }
+  git::TreePage listed =
+      require_tree(git, oid_of(revision.commit_oid), folder, options, revision_text);
   TreePage page;
   for (const git::TreeEntry& entry : listed.entries) page.entries.push_back(entry_of(entry));
   if (listed.more) page.next_cursor = to_base64url(as_bytes(listed.entries.back().path));
@@ -289,15 +296,38 @@ int64_t Contents::commit_time_ms(const Repo& repo, const std::string& commit_oid
   return repositories_.open_git(repo).commit_info(oid_of(commit_oid)).committer.time_ms;
 }
 
+uint64_t Contents::tree_size_bytes(const Repo& repo, const Revision& revision,
+                                   std::string_view path, std::string_view revision_text) {
+  constexpr size_t kPage = 10'000;
+  git::GitRepo git = repositories_.open_git(repo);
+  git::Oid commit = oid_of(revision.commit_oid);
+  std::string folder;
+  if (!path.empty()) {
+    folder = git::RepoPath::require(path, git::TrailingSlash::kDrop).text();
+    auto entry = git.entry(commit, folder);
+    if (entry && entry->type == git::EntryType::kFile) return entry->size_bytes();
+  }
+  git::TreeListOptions page;
+  page.recursive = true;
+  page.limit = kPage;
+  uint64_t sum = 0;
+  while (true) {
+    git::TreePage tree = require_tree(git, commit, folder, page, revision_text);
+    for (const git::TreeEntry& entry : tree.entries) sum += entry.size_bytes();
+    if (!tree.more) return sum;
+    page.after = tree.entries.back().path;
+  }
+}
+
 std::string Contents::diff(const Repo& repo, const std::string& a_oid, const std::string& b_oid,
                            DiffOptions options) {
   git::GitRepo git = repositories_.open_git(repo);
-  git::Oid from = oid_of(a_oid);
   git::Oid to = oid_of(b_oid);
-  git::Oid from_tree = git.tree_of(from);
-  if (options.three_dots) {
-    auto base = git.merge_base(from, to);
-    from_tree = base ? git.tree_of(*base) : git::Oid{};
+  git::Oid from_tree;
+  if (!a_oid.empty()) {
+    git::Oid from = oid_of(a_oid);
+    auto base = options.three_dots ? git.merge_base(from, to) : from;
+    if (base) from_tree = git.tree_of(*base);
   }
   git::DiffText diff = git.diff_text(from_tree, git.tree_of(to), options.bytes_max);
   if (diff.truncated) diff.text += "\n(The rest of this diff is left out: it is too long.)\n";

@@ -153,6 +153,11 @@ class Contents {
   std::optional<FileAnswer> find_file(const Repo& repo, const Revision& revision,
                                       std::string_view path, FileOptions options = {});
 
+  /// Sum of the sizes of the files in a folder (empty: the root) and below, or of one file. Reads
+  /// the size of each. Throws EntryNotFound as tree() does.
+  uint64_t tree_size_bytes(const Repo& repo, const Revision& revision, std::string_view path,
+                           std::string_view revision_text);
+
   /// A small file's text (README.md, .gitattributes); nothing when absent, large or > `bytes_max`.
   std::optional<std::string> text(const Repo& repo, const Revision& revision, std::string_view path,
                                   uint64_t bytes_max = 1u << 20);
@@ -160,14 +165,21 @@ class Contents {
   /// Author time of a commit in ms: `lastModified` of a revision.
   int64_t commit_time_ms(const Repo& repo, const std::string& commit_oid);
 
-  /// The diff of b against a (or against their merge base with `three_dots`), as git prints it;
-  /// cut after `bytes_max`.
+  /// The diff of b against a (empty: against nothing; or against their merge base with
+  /// `three_dots`), as git prints it; cut after `bytes_max`.
   struct DiffOptions {
     bool three_dots = false;
     uint64_t bytes_max = 4u << 20;
   };
   std::string diff(const Repo& repo, const std::string& a_oid, const std::string& b_oid,
                    DiffOptions options);
+
+  /// The same of a text: "a..b", "a...b" (against the merge base), or one revision, which is
+  /// compared with its first parent. A revision may end in "^" and "~2", as git has it. The route
+  /// has checked that the caller may read files: a diff is content.
+  /// Source: the Hub's documentation ("Get a compare rev": HEAD^..HEAD, HEAD..HEAD^, or a single
+  /// one).
+  std::string compare(const Repo& repo, std::string_view range);
 
  private:
   std::unique_ptr<blob::Source> open_large(const Repo& repo, const LargeInfo& large);

@@ -51,6 +51,10 @@ constexpr uint64_t kSafetensorsHeaderBytesMax = 25'000'000;
 /// Source: the format's specification and the checks of its reference implementation.
 Parsed<SafetensorsFacts> read_safetensors(const ByteSource& source);
 
+/// The header as it stands in the file: a JSON object by tensor name, checked as read_safetensors
+/// does.
+Parsed<std::string> read_safetensors_header(const ByteSource& source);
+
 /// The names of the shards in a model.safetensors.index.json, each once, sorted; only plain file
 /// names beside the index. At most 10,000.
 Parsed<std::vector<std::string>> safetensors_index_shards(std::string_view index_json);

@@ -298,7 +298,10 @@ json::object SafetensorsFacts::to_json() const {
   return {{"parameters", std::move(counts)}, {"total", total}};
 }
 
-Parsed<SafetensorsFacts> read_safetensors(const ByteSource& source) {
+namespace {
+
+/// The bytes of the header; `data_bytes` is how many follow it.
+Parsed<Bytes> header_of(const ByteSource& source, uint64_t& data_bytes) {
   Bytes prefix = source.read(0, 8);
   if (prefix.size() != 8) return parse_error("the file is shorter than a header");
   uint64_t header_bytes = 0;
@@ -309,7 +312,26 @@ Parsed<SafetensorsFacts> read_safetensors(const ByteSource& source) {
   }
   Bytes header = source.read(8, header_bytes);
   if (header.size() != header_bytes) return parse_error("the file is shorter than its header");
-  return HeaderScanner(as_text(header), source.size_bytes - 8 - header_bytes).run();
+  data_bytes = source.size_bytes - 8 - header_bytes;
+  return header;
+}
+
+}  // namespace
+
+Parsed<SafetensorsFacts> read_safetensors(const ByteSource& source) {
+  uint64_t data_bytes = 0;
+  auto header = header_of(source, data_bytes);
+  if (!header) return tl::unexpected<ParseError>(header.error());
+  return HeaderScanner(as_text(*header), data_bytes).run();
+}
+
+Parsed<std::string> read_safetensors_header(const ByteSource& source) {
+  uint64_t data_bytes = 0;
+  auto header = header_of(source, data_bytes);
+  if (!header) return tl::unexpected<ParseError>(header.error());
+  auto facts = HeaderScanner(as_text(*header), data_bytes).run();
+  if (!facts) return tl::unexpected<ParseError>(facts.error());
+  return std::string(as_text(*header));
 }
 
 Parsed<std::vector<std::string>> safetensors_index_shards(std::string_view index_json) {

@@ -19,5 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   file.resize(file.size() + data[0]);
   auto facts = hearth::models::read_safetensors(hearth::models::memory_source(file));
   if (facts) (void)hearth::json::serialize(facts->to_json());
+  auto header = hearth::models::read_safetensors_header(hearth::models::memory_source(file));
+  if (header.has_value() != facts.has_value()) __builtin_trap();
   return 0;
 }

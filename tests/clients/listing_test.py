@@ -10,7 +10,7 @@ import pytest
 
 hub = pytest.importorskip("huggingface_hub", minversion="2.0")
 from huggingface_hub import HfApi, ModelCard, RepoCard, hf_hub_download  # noqa: E402
-from huggingface_hub.errors import HfHubHTTPError  # noqa: E402
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError  # noqa: E402
 
 
 def safetensors_file(counts: dict[str, tuple[str, int, int]]) -> bytes:
@@ -163,3 +163,19 @@ def test_a_card_is_checked_before_it_is_committed(api, model):
         upload(api, model, "README.md", b"---\nmodel-index: foo\n---\n")
     with pytest.warns(UserWarning, match="empty or missing yaml metadata"):
         upload(api, model, "README.md", b"# Only text")
+
+
+def test_headers_of_a_sharded_model_in_one_answer(api, model):
+    shards = {"one.safetensors": {"a": ("F32", 10, 4)}, "two.safetensors": {"b": ("BF16", 6, 2), "c": ("I64", 3, 8)}}
+    index = {"metadata": {"total_size": 76}, "weight_map": {tensor: name for name, tensors in shards.items() for tensor in tensors}}
+    upload(api, model, "model.safetensors.index.json", json.dumps(index).encode())
+    for name, tensors in shards.items():
+        upload(api, model, name, safetensors_file(tensors))
+    found, each = api.get_sharded_safetensors_metadata(model), api.get_safetensors_metadata(model)
+    assert (found.files_metadata, found.weight_map, found.metadata) == (each.files_metadata, each.weight_map, each.metadata)
+    assert set(found.files_metadata) == set(shards)
+    with pytest.raises(EntryNotFoundError):
+        api.get_sharded_safetensors_metadata(model, filename="absent.index.json")
+    upload(api, model, "two.safetensors", b"no header")
+    with pytest.raises(HfHubHTTPError, match="two.safetensors cannot be read"):
+        api.get_sharded_safetensors_metadata(model)

@@ -92,3 +92,40 @@ def test_people_and_organisations(api, server):
     assert person.username == "alice" and "acme" in [org.name for org in person.orgs]
     members = [member.username for member in api.list_organization_members("acme")]  # Other tests add some.
     assert "alice" in members and api.get_organization_overview("acme").num_users == len(members)
+
+
+def test_sizes_and_differences(api, repo, server, token):
+    """What no client of Python asks for, and pages and scripts do."""
+    path = f"/api/{repo['repo_type']}s/{repo['repo_id']}"
+    large = os.urandom(200_000)
+    first = api.create_commit(**repo, commit_message="files", operations=[
+        CommitOperationAdd("folder/a.txt", b"one\n"), CommitOperationAdd("folder/deep/w.bin", large)]).oid
+    api.create_branch(**repo, branch="feat/x")
+    api.upload_file(**repo, path_or_fileobj=b"two\n", path_in_repo="folder/a.txt", revision="feat/x")
+
+    def ask(rest: str) -> tuple[int, bytes]:
+        status, _, body = server.request("GET", path + rest, token=token)
+        return status, body
+
+    assert ask("/treesize/main/folder") == (200, b'{"path":"folder","size":200004}')
+    assert ask("/treesize/main/folder%2Fdeep") == (200, b'{"path":"folder/deep","size":200000}')
+    whole = sum(entry.size for entry in api.list_repo_tree(**repo, recursive=True) if hasattr(entry, "size"))
+    assert ask(f"/treesize/{first}") == (200, b'{"path":"","size":%d}' % whole)
+    assert ask("/treesize/main/absent")[0] == 404 and ask("/treesize/absent")[0] == 404
+    status, text = ask("/compare/main..feat%2Fx")
+    assert status == 200 and b"-one\n+two\n" in text and b"w.bin" not in text
+    assert b"-two\n+one\n" in ask("/compare/feat%2Fx..main")[1]
+    assert ask("/compare/feat%2Fx...main") == (200, b"")
+    assert ask("/compare/feat%2Fx") == (200, text)
+    assert ask("/compare/feat%2Fx%5E..feat%2Fx") == (200, text)
+    pointer = ask("/compare/HEAD~1..HEAD")[1]
+    assert b"+version https://git-lfs.github.com/spec/v1" in pointer and len(pointer) < 2_000
+    assert ask("/compare/main..absent")[0] == 404 and ask("/compare/main~9")[0] == 404
+    assert ask("/scan") == (200, b'{"scansDone":false,"filesWithIssues":[]}')
+
+
+def test_tags_that_have_a_meaning(api):
+    models, datasets = api.get_model_tags(), api.get_dataset_tags()
+    assert {"id": "text-generation", "type": "pipeline_tag", "label": "Text Generation"} in models["pipeline_tag"]
+    assert "license:mit" in {tag["id"] for tag in datasets["license"]} & {tag["id"] for tag in models["license"]}
+    assert "size_categories:1K<n<10K" in {tag["id"] for tag in datasets["size_categories"]}
