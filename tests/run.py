@@ -98,6 +98,10 @@ def clients(tally: Tally) -> None:
                  env={"HEARTH_TEST_DATABASE": os.environ["HEARTH_TEST_POSTGRES"]})
 
 
+def clients_js(tally: Tally) -> None:
+    python_suite("clients of javascript", "tests/clients_js", tally, lock="js")
+
+
 def faults(tally: Tally) -> None:
     python_suite("faults", "tests/faults", tally, lock="current")
     python_suite("faults on postgresql", "tests/faults/kills_test.py", tally, lock="current",
@@ -136,7 +140,9 @@ def scoreboard(tally: Tally) -> None:
     run("scoreboard", [sys.executable, "tests/scoreboard.py", f"--report={report}"], report, tally)
 
 
-SUITES = {"unit": unit, "layers": layers, "command-line": command_line, "docs": docs, "wire": wire, "clients": clients, "faults": faults, "backup": backup, "fronts": fronts, "package": package, "conformance": conformance,
+SUITES = {"unit": unit, "layers": layers, "command-line": command_line, "docs": docs, "wire": wire, "clients": clients,
+          "clients-js": clients_js, "faults": faults, "backup": backup, "fronts": fronts, "package": package,
+          "conformance": conformance,
           "scoreboard": scoreboard}
 
 

@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from lib import proven  # noqa: E402
 
 # The reports that must be there, in the order in which a proof is preferred: real clients first.
-REPORTS = ("clients", "conformance-of-huggingface_hub", "conformance-of-datasets", "clients-without-xet",
+REPORTS = ("clients", "clients-of-javascript", "conformance-of-huggingface_hub", "conformance-of-datasets", "clients-without-xet",
            "conformance-of-huggingface_hub-without-xet", "wire-on-sqlite")
 DOCUMENTED, CALLED = proven.LISTS
 

