@@ -1,8 +1,10 @@
 // Large files of a repository as things of their own (hub-api 4.1, lfs-files).
 
+#include <algorithm>
 #include <array>
 
 #include "api/api.h"
+#include "base/bytes.h"
 #include "hub/lfs_files.h"
 #include "hub/repositories.h"
 
@@ -12,6 +14,9 @@ namespace {
 constexpr uint64_t kBodyBytesMax = 1u << 20;
 // huggingface_hub 2.4.0 _commit_api.py, DUPLICATE_LFS_BATCH_SIZE, is 500.
 constexpr size_t kSharedFilesMax = 1000;
+constexpr size_t kPageMax = 1000;
+constexpr size_t kDeletionsMax = 1000;  // huggingface_hub sends as many.
+constexpr int kHistoryWaitS = 600;      // All of a long history is read, or written.
 
 /// The row lets in who may read the source's files; what is changed is another repository.
 void check_signed_in_to_write(Call& call) {
@@ -60,7 +65,79 @@ http::Response duplicate(Call& call) {
   return reply(json::object{{"success", failed.empty()}, {"failed", std::move(failed)}});
 }
 
+http::Response list(Call& call) {
+  size_t limit = std::clamp<uint64_t>(call.query.number("limit").value_or(kPageMax), 1, kPageMax);
+  hub::LfsFilePage page =
+      call.services.lfs_files->list(call.repo(), call.query.get("cursor").value_or(""), limit);
+  json::array files;
+  for (const hub::LfsFile& file : page.files) {
+    json::object item{{"fileOid", file.sha256}};
+    // Clients want a name also of what no commit names.
+    item["filename"] = file.path.empty() ? file.sha256 : file.path;
+    item["oid"] = file.sha256;
+    item["pushedAt"] = iso8601_ms(file.pushed_ms);
+    if (!file.ref.empty()) item["ref"] = file.ref;
+    item["size"] = file.size_bytes;
+    if (!file.xet_hash.empty()) item["xetHash"] = file.xet_hash;
+    files.push_back(std::move(item));
+  }
+  http::Response response = reply(files);
+  if (!page.next_cursor.empty()) add_next_link(response, call, page.next_cursor);
+  return response;
+}
+
+http::Response remove_many(Call& call) {
+  json::object body = call.json_body();
+  const json::object* deletions = get_object(body, "deletions");
+  const json::array* listed = deletions == nullptr ? nullptr : get_array(*deletions, "sha");
+  if (listed == nullptr || listed->size() > kDeletionsMax) {
+    throw Error(ErrorKind::kInvalid, "'deletions' must hold a list 'sha' of at most 1,000.");
+  }
+  hub::LfsFiles::Deletion deletion{.rewrite_history =
+                                       optional_bool(*deletions, "rewriteHistory").value_or(false)};
+  for (const json::value& value : *listed) {
+    std::string sha256(value.is_string() ? as_view(value.get_string()) : std::string_view());
+    if (!is_sha256_hex(sha256)) throw Error(ErrorKind::kInvalid, "A 'sha' is a SHA-256.");
+    deletion.sha256s.push_back(std::move(sha256));
+  }
+  call.services.lfs_files->remove(call.caller(), call.repo(), deletion);
+  return reply(json::object{{"success", true}});
+}
+
+http::Response remove_one(Call& call) {
+  const std::string& sha256 = call.param("sha");
+  if (!is_sha256_hex(sha256)) throw Error(ErrorKind::kInvalid, "The file is named by its SHA-256.");
+  call.services.lfs_files->remove(
+      call.caller(), call.repo(),
+      {.sha256s = {sha256}, .rewrite_history = call.query.flag("rewriteHistory")});
+  return reply(json::object{{"success", true}});
+}
+
 constexpr std::array kRoutes = {
+    Route{.method = "GET",
+          .pattern = "/api/{types}/{repo}/lfs-files",
+          .allow = Allow::kRepoWrite,
+          .handler = list,
+          .summary = "The large files that a repository has, with a path of each, in pages.",
+          .source = "huggingface_hub hf_api.py list_lfs_files",
+          .handler_wait_s = kHistoryWaitS},
+    Route{.method = "POST",
+          .pattern = "/api/{types}/{repo}/lfs-files/batch",
+          .allow = Allow::kRepoWrite,
+          .handler = remove_many,
+          .summary = "Deletes large files for good; with rewriteHistory out of every commit, too.",
+          .source = "huggingface_hub hf_api.py permanently_delete_lfs_files",
+          .body_bytes_max = kBodyBytesMax,
+          .rate = RateClass::kWrite,
+          .handler_wait_s = kHistoryWaitS},
+    Route{.method = "DELETE",
+          .pattern = "/api/{types}/{repo}/lfs-files/{sha}",
+          .allow = Allow::kRepoWrite,
+          .handler = remove_one,
+          .summary = "Deletes one large file for good.",
+          .source = "operations.tsv, Delete Large file",
+          .rate = RateClass::kWrite,
+          .handler_wait_s = kHistoryWaitS},
     Route{.method = "POST",
           .pattern = "/api/{types}/{repo}/lfs-files/duplicate",
           .allow = Allow::kRepoFiles,

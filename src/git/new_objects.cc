@@ -243,6 +243,11 @@ std::unordered_set<Oid> ref_commits(const RefList& refs) {
   return commits;
 }
 
+std::vector<NewBlob> pointers_of(NewObjects objects) {
+  std::erase_if(objects.blobs, [](const NewBlob& blob) { return !blob.pointer; });
+  return std::move(objects.blobs);
+}
+
 }  // namespace
 
 NewObjects GitRepo::new_objects(const std::vector<Oid>& tips) const {
@@ -251,9 +256,23 @@ NewObjects GitRepo::new_objects(const std::vector<Oid>& tips) const {
 
 std::vector<NewBlob> GitRepo::all_pointers() const {
   std::unordered_set<Oid> tips = ref_commits(refs());
-  std::vector<NewBlob> blobs = reached_from(state_->raw(), {tips.begin(), tips.end()}, {}).blobs;
-  std::erase_if(blobs, [](const NewBlob& blob) { return !blob.pointer; });
-  return blobs;
+  return pointers_of(reached_from(state_->raw(), {tips.begin(), tips.end()}, {}));
+}
+
+std::vector<RefPointers> GitRepo::pointers_by_ref() const {
+  RefList all = refs();
+  std::ranges::stable_partition(all.branches, [](const Ref& ref) { return ref.name == "main"; });
+  std::vector<RefPointers> found;
+  std::unordered_set<Oid> known;
+  for (const auto* group : {&all.branches, &all.tags, &all.converts, &all.pull_requests}) {
+    for (const Ref& ref : *group) {
+      if (known.contains(ref.commit)) continue;
+      auto blobs = pointers_of(reached_from(state_->raw(), {ref.commit}, known));
+      if (!blobs.empty()) found.push_back({ref.full_name, std::move(blobs)});
+      known.insert(ref.commit);
+    }
+  }
+  return found;
 }
 
 }  // namespace hearth::git

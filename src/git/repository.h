@@ -2,8 +2,8 @@
 // One bare repository: refs, trees, blobs, history.
 
 #include <cstdint>
-#include <memory>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -151,6 +151,19 @@ struct NewObjects {
   std::vector<std::string> bad_paths;  // why, in words, for paths that RepoPath::parse refuses
 };
 
+/// Pointers that a ref's history has and that of no ref before it in the list.
+struct RefPointers {
+  std::string ref;  // Full
+  std::vector<NewBlob> blobs;
+};
+
+/// A ref whose history was written anew.
+struct RewrittenRef {
+  std::string full_name;
+  Oid old_target;
+  Oid new_target;  // Of an annotated tag the new tag object
+};
+
 /// What to do with a ref.
 struct RefUpdate {
   std::string full_name;
@@ -261,6 +274,15 @@ class GitRepo {
   /// The pointers to large files in the whole history of all refs, each blob once. Reads every tree
   /// that history has: for checking and rebuilding.
   std::vector<NewBlob> all_pointers() const;
+
+  /// The same by ref: main first, then other branches, tags, converted branches, pull requests.
+  std::vector<RefPointers> pointers_by_ref() const;
+
+  /// Writes the history of every ref anew, without these blobs, into the quarantine that this
+  /// repository was opened with. Commits keep people, times and messages; one that loses all of its
+  /// changes stays, empty. Signatures of what changed are left out. Refs that stay the same are not
+  /// in the answer; moving the others is a separate step. Reads every tree of the history once.
+  std::vector<RewrittenRef> rewrite_without(const std::unordered_set<Oid>& blobs);
 
   // --- copies ---
 

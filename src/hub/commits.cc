@@ -17,6 +17,7 @@
 #include "hub/authorship.h"
 #include "hub/community_store.h"
 #include "hub/git_dir.h"
+#include "hub/lfs_files_store.h"
 #include "hub/plain_text.h"
 #include "hub/receive.h"
 #include "hub/repositories.h"
@@ -108,6 +109,16 @@ struct CommitDraft::State {
     operations.push_back(std::move(operation));
   }
   std::optional<CommitResult> attempt(const RepoLock& held);
+  /// The same pointers as before, to files that were deleted and have come again.
+  void note_named_anew() {
+    std::vector<std::string> sha256s;
+    for (const Operation& operation : operations) {
+      if (operation.kind == Operation::Kind::kPointer) sha256s.push_back(operation.pointer.sha256);
+    }
+    if (sha256s.empty()) return;
+    commits.context_.database->write(
+        [&](db::Tx& tx) { delete_lfs_deletions(tx, repo.id, sha256s); });
+  }
 };
 
 CommitDraft::CommitDraft(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -205,7 +216,10 @@ std::optional<CommitResult> CommitDraft::State::attempt(const RepoLock& held) {
                                      .parents = {*head},
                                      .allow_empty = create_pr});
   // A client that repeats a commit whose answer it did not get must not fail (hub-api 4.4).
-  if (!built.commit) return CommitResult{head->hex(), std::nullopt};
+  if (!built.commit) {
+    note_named_anew();
+    return CommitResult{head->hex(), std::nullopt};
+  }
 
   Change change;
   change.kind = ChangeKind::kCommit;

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "db/db.h"
 #include "git/git.h"
+#include "hub/lfs_files_store.h"
 #include "hub/path_index.h"
 #include "hub/receive_store.h"
 #include "hub/repositories.h"
@@ -261,6 +262,9 @@ std::optional<FileAnswer> Contents::find_file(const Repo& repo, const Revision& 
     add_xet_hashes(repo, one);
     answer.large = one.front().large;
     if (!options.raw) {
+      if (!options.with_source && !context_.large_files->find(repo.id, answer.large->sha256)) {
+        throw_large_missing(repo, *answer.large);
+      }
       answer.size_bytes = entry->pointer->size_bytes;
       if (options.with_source) answer.source = open_large(repo, *answer.large);
       return answer;
@@ -279,9 +283,20 @@ std::unique_ptr<blob::Source> Contents::open_large(const Repo& repo, const Large
     return context_.large_files->open_large(repo.id, large.sha256);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kNotFound) throw;
-    throw Error(ErrorKind::kCorrupt, "The content of this file is missing on this server.",
-                {.detail = repo.id + " has a pointer to " + large.sha256});
+    throw_large_missing(repo, large);
   }
+}
+
+void Contents::throw_large_missing(const Repo& repo, const LargeInfo& large) {
+  bool deleted = context_.database->read(
+      [&](db::Tx& tx) { return is_lfs_deletion(tx, repo.id, large.sha256); });
+  if (deleted) {
+    throw Error(ErrorKind::kNotFound,
+                "This large file was permanently deleted from the repository.",
+                {.code = "EntryNotFound"});
+  }
+  throw Error(ErrorKind::kCorrupt, "The content of this file is missing on this server.",
+              {.detail = repo.id + " has a pointer to " + large.sha256});
 }
 
 std::optional<std::string> Contents::text(const Repo& repo, const Revision& revision,

@@ -149,7 +149,8 @@ class Contents {
   std::vector<TreeEntry> files(const Repo& repo, const Revision& revision);
 
   /// Nothing when there is no such file (the route answers 404 EntryNotFound with X-Repo-Commit).
-  /// Throws kCorrupt when the object behind a pointer is missing.
+  /// Throws kCorrupt when the object behind a pointer is missing; kNotFound EntryNotFound when it
+  /// was deleted for good.
   std::optional<FileAnswer> find_file(const Repo& repo, const Revision& revision,
                                       std::string_view path, FileOptions options = {});
 
@@ -183,6 +184,9 @@ class Contents {
 
  private:
   std::unique_ptr<blob::Source> open_large(const Repo& repo, const LargeInfo& large);
+  /// Of a pointer whose object the repository does not have: kNotFound EntryNotFound when it was
+  /// deleted for good (hub/lfs_files), else kCorrupt.
+  [[noreturn]] void throw_large_missing(const Repo& repo, const LargeInfo& large);
   void add_xet_hashes(const Repo& repo, std::vector<TreeEntry>& entries);
   void add_last_commits(const Repo& repo, git::GitRepo& git, const Revision& revision,
                         std::vector<TreeEntry>& entries);

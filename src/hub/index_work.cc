@@ -111,6 +111,12 @@ std::vector<PointerRow> pointer_rows(const std::vector<git::NewBlob>& blobs) {
   return rows;
 }
 
+std::vector<std::string> sha256s_of(const std::vector<PointerRow>& pointers) {
+  std::vector<std::string> sha256s;
+  for (const PointerRow& pointer : pointers) sha256s.push_back(pointer.sha256);
+  return sha256s;
+}
+
 std::map<std::string, RefHead> heads_of_git(git::GitRepo& git, const git::RefList& refs) {
   IndexSeen counted;  // Most other refs begin at main: that is counted once.
   if (auto main = git.ref_commit(kMain)) {
@@ -164,7 +170,10 @@ IndexWork work_out_index(PathIndex& path_index, const Repo& repo, IndexSeen seen
       work.heads[row.ref] = std::nullopt;
       continue;
     }
-    if (row.ref.starts_with(git::kPullRequestPrefix)) work.commits[row.id] = new_commits(git, row);
+    // Rewritten commits are nobody's news.
+    if (row.ref.starts_with(git::kPullRequestPrefix) && row.kind != kRewriteKind) {
+      work.commits[row.id] = new_commits(git, row);
+    }
     work.heads[row.ref] = RefHead{now->hex(), count_commits(git, *now, known_head(seen, row.ref))};
   }
   if (options.rebuild) work_out_all_refs(git, seen, work);

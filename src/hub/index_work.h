@@ -49,6 +49,7 @@ bool record_index_work(db::Tx& tx, const HubContext& context, const Repo& repo,
 
 /// Those of the blobs that stand for large files.
 std::vector<PointerRow> pointer_rows(const std::vector<git::NewBlob>& blobs);
+std::vector<std::string> sha256s_of(const std::vector<PointerRow>& pointers);
 
 /// What git alone says of every ref but tags: its commit and how many it reaches.
 std::map<std::string, RefHead> heads_of_git(git::GitRepo& git, const git::RefList& refs);

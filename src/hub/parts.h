@@ -19,7 +19,7 @@ struct RepositoryParts {
         contents(context, repositories, path_index),
         community(context, repositories, receive, contents),
         commits(context, repositories, receive, contents, community),
-        lfs_files(context) {}
+        lfs_files(context, repositories, receive) {}
 
   PathIndex path_index;
   Receive receive;

@@ -3,8 +3,10 @@
 #include <set>
 
 #include "base/text.h"
+#include "db/db.h"
 #include "git/git.h"
 #include "hub/commits.h"
+#include "hub/lfs_files_store.h"
 #include "hub/repositories.h"
 
 namespace hearth::hub {
@@ -50,6 +52,7 @@ std::vector<PreuploadAnswer> Commits::preupload(const Repo& repo, std::string_vi
   };
   auto attributes = git::Attributes::parse(rules(request.git_attributes, ".gitattributes"));
   auto ignore = git::Ignore::parse(rules(request.git_ignore, ".gitignore"));
+  auto deleted = context_.database->read([&](db::Tx& tx) { return lfs_deletions(tx, repo.id); });
   std::vector<PreuploadAnswer> answers;
   std::set<std::string_view> seen;
   for (const PreuploadFile& file : request.files) {
@@ -62,6 +65,8 @@ std::vector<PreuploadAnswer> Commits::preupload(const Repo& repo, std::string_vi
     auto entry = git.entry(base.commit, path.text());
     if (entry && entry->type == git::EntryType::kFile) {
       answer.oid = entry->pointer ? entry->pointer->sha256 : entry->oid.hex();
+      // The client would leave out what is there, and this is not.
+      if (deleted.contains(answer.oid)) answer.oid.clear();
     }
     answers.push_back(std::move(answer));
   }

@@ -11,6 +11,7 @@
 #include "hub/access.h"
 #include "hub/git_dir.h"
 #include "hub/index_work.h"
+#include "hub/lfs_files_store.h"
 #include "hub/path_index.h"
 #include "hub/receive_store.h"
 #include "hub/repository_store.h"
@@ -37,6 +38,8 @@ std::string_view kind_text(ChangeKind kind) {
       return "merge";
     case ChangeKind::kCreate:
       return "create";
+    case ChangeKind::kRewrite:
+      return kRewriteKind;
   }
   return "push";
 }
@@ -184,6 +187,7 @@ std::optional<int64_t> Receive::apply(const RepoLock& held, const Actor& by, con
     }
     insert_pending(tx, row);
     insert_pointers(tx, repo.id, pointers);
+    delete_lfs_deletions(tx, repo.id, sha256s_of(pointers));
     return taken;
   });
   failpoint("receive.recorded");
@@ -316,8 +320,10 @@ void Receive::rebuild_index(const Repo& repo) {
   auto git = git::GitRepo::open(git_dir(context_, repo.id));
   std::vector<PointerRow> pointers = pointer_rows(git.all_pointers());
   // A commit was only taken with its large files there: what history names belongs to it. Those
-  // that are lost are for verify to tell.
+  // that are lost are for verify to tell; those that were deleted stay so.
+  auto deleted = context_.database->read([&](db::Tx& tx) { return lfs_deletions(tx, repo.id); });
   for (const PointerRow& pointer : pointers) {
+    if (deleted.contains(pointer.sha256)) continue;
     context_.large_files->relink(repo.id, {pointer.sha256, pointer.size_bytes});
   }
   for (int attempt = 0; attempt < kSettleAttemptsMax; ++attempt) {

@@ -38,7 +38,7 @@ struct RefChange {
 };
 
 /// Where a change comes from: events and the audit tell it.
-enum class ChangeKind { kPush, kCommit, kBranch, kTag, kMerge, kCreate };
+enum class ChangeKind { kPush, kCommit, kBranch, kTag, kMerge, kCreate, kRewrite };
 
 /// A pull request that a change opens.
 struct OpenPullRequest {

@@ -10,6 +10,8 @@
 #include "hub/access.h"
 #include "hub/community_store.h"
 #include "hub/git_dir.h"
+#include "hub/index_work.h"
+#include "hub/lfs_files_store.h"
 #include "hub/receive.h"
 #include "hub/receive_store.h"
 #include "hub/repository_store.h"
@@ -145,12 +147,7 @@ std::string Receive::push(const Caller& caller, const Repo& repo, git::ReceivePa
   if (all_refused) return pack.report(results, messages);
 
   std::vector<RefUpdateRow> rows(commands.size());
-  std::vector<PointerRow> pointers;
-  for (const git::NewBlob& blob : brought.blobs) {
-    if (!blob.pointer) continue;
-    pointers.push_back(
-        {blob.oid.hex(), blob.pointer->sha256, blob.pointer->size_bytes, blob.blob_bytes});
-  }
+  std::vector<PointerRow> pointers = pointer_rows(brought.blobs);
   for (size_t i = 0; i < commands.size(); ++i) {
     rows[i].id = new_object_id();
     rows[i].repo_id = repo.id;
@@ -167,6 +164,7 @@ std::string Receive::push(const Caller& caller, const Repo& repo, git::ReceivePa
       if (results[i].refusal.empty()) insert_pending(tx, rows[i]);
     }
     insert_pointers(tx, repo.id, pointers);
+    delete_lfs_deletions(tx, repo.id, sha256s_of(pointers));
     return true;
   });
   if (!there) return refuse_all("the repository was removed", {});

@@ -110,14 +110,17 @@ std::map<std::string, PointerRow> all_pointer_rows(db::Tx& tx, std::string_view 
   return rows;
 }
 
-void delete_pointers(db::Tx& tx, std::string_view repo_id) {
-  constexpr std::string_view kSql = "DELETE FROM pointer WHERE repo_id = ?1";
-  tx.execute(kSql, {repo_id});
+void delete_pointers(db::Tx& tx, std::string_view repo_id,
+                     const std::vector<std::string>& blob_oids) {
+  constexpr std::string_view kSql =
+      "DELETE FROM pointer WHERE repo_id = ?1 AND blob_oid IN {{list ?2}}";
+  if (!blob_oids.empty()) tx.execute(kSql, {repo_id, db::in_list(blob_oids)});
 }
 
 uint64_t pointed_bytes(db::Tx& tx, std::string_view repo_id) {
   constexpr std::string_view kSql =
-      "SELECT sha256, size_bytes FROM pointer WHERE repo_id = ?1 ORDER BY sha256";
+      "SELECT sha256, size_bytes FROM pointer WHERE repo_id = ?1 AND sha256 NOT IN"
+      " (SELECT sha256 FROM lfs_deletion WHERE repo_id = ?1) ORDER BY sha256";
   uint64_t sum = 0;
   std::string last;
   tx.for_each(kSql, {repo_id}, [&](const db::Row& row) {

@@ -35,6 +35,9 @@ struct PointerRow {
   bool operator==(const PointerRow&) const = default;
 };
 
+/// `kind` of a move that puts a history without some files in a ref's place (hub/lfs_files).
+constexpr std::string_view kRewriteKind = "rewrite";
+
 struct RefHead {
   std::string commit_oid;
   uint64_t commit_count = 0;
@@ -56,8 +59,10 @@ void insert_pointers(db::Tx& tx, std::string_view repo_id, const std::vector<Poi
 void put_pointers(db::Tx& tx, std::string_view repo_id, const std::vector<PointerRow>& pointers);
 /// By blob. Rows of blobs that no commit names any more are among them.
 std::map<std::string, PointerRow> all_pointer_rows(db::Tx& tx, std::string_view repo_id);
-void delete_pointers(db::Tx& tx, std::string_view repo_id);
-/// Bytes of the large files that any commit names, each once.
+/// Of these blobs.
+void delete_pointers(db::Tx& tx, std::string_view repo_id,
+                     const std::vector<std::string>& blob_oids);
+/// Bytes of the large files that any commit names, each once; not of those that were deleted.
 uint64_t pointed_bytes(db::Tx& tx, std::string_view repo_id);
 
 std::optional<RefHead> find_ref_head(db::Tx& tx, std::string_view repo_id, std::string_view ref);

@@ -11,6 +11,7 @@
 #include "hub/git_dir.h"
 #include "hub/index_work.h"
 #include "hub/initial_files.h"
+#include "hub/lfs_files_store.h"
 #include "hub/receive_store.h"
 #include "hub/repositories.h"
 #include "hub/repository_store.h"
@@ -123,7 +124,8 @@ Repo Repositories::duplicate(const Caller& caller, const Repo& source,
   };
   auto record = [&](db::Tx& tx) {
     put_pointers(tx, repo.id, pointers);
-    // Of a large file that the source has lost the copy has the pointer alone, as the source does.
+    copy_lfs_deletions(tx, source.id, repo.id);
+    // Of a large file that the source lacks the copy has the pointer alone, as the source does.
     for (const PointerRow& pointer : pointers) {
       xet::XetStore::copy_object(tx, source.id, repo.id, pointer.sha256, repo.created_ms);
     }

@@ -12,6 +12,7 @@
 #include "hub/git_dir.h"
 #include "hub/index_work.h"
 #include "hub/installation.h"
+#include "hub/lfs_files_store.h"
 #include "hub/listing.h"
 #include "hub/path_index.h"
 #include "hub/receive.h"
@@ -136,8 +137,10 @@ void Repositories::verify_one(const Repo& repo, const std::string& name,
   }
   for (const auto& [sha256, pointer] : pointers) wanted.push_back(sha256);
   auto objects = context_.large_files->find_many(repo.id, wanted);
+  auto deleted = context_.database->read([&](db::Tx& tx) { return lfs_deletions(tx, repo.id); });
   for (const auto& [sha256, pointer] : pointers) {
     if (!objects.contains(sha256)) {
+      if (deleted.contains(sha256)) continue;
       problems.push_back(name + ": the large file " + sha256 + " is missing");
       continue;
     }

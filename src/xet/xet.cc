@@ -175,6 +175,26 @@ bool XetStore::copy_object(db::Tx& tx, const std::string& from_repo_id,
   return true;
 }
 
+void XetStore::forget_objects(db::Tx& tx, const std::string& repo_id,
+                              const std::vector<std::string>& sha256s) {
+  constexpr int64_t kPage = 1000;
+  rows::delete_objects(tx, repo_id, sha256s);
+  std::set<MerkleHash> idle = rows::uses_of_repo(tx, repo_id);
+  std::string after;
+  while (!idle.empty()) {
+    auto objects = rows::list_objects(tx, repo_id, after, kPage);
+    for (const LargeObject& object : objects) {
+      if (!object.file_hash) continue;
+      auto recipe = rows::find_file(tx, *object.file_hash);
+      if (!recipe) continue;
+      for (const Term& term : recipe->terms) idle.erase(term.xorb);
+    }
+    if (objects.size() < kPage) break;
+    after = objects.back().sha256;
+  }
+  for (const MerkleHash& xorb : idle) rows::delete_use(tx, repo_id, xorb);
+}
+
 void XetStore::forget_repo(db::Tx& tx, const std::string& repo_id) {
   rows::delete_repo(tx, repo_id);
 }
@@ -224,16 +244,15 @@ ChunkTable validated_table(const MerkleHash& hash, const Fd& fd,
 }  // namespace
 
 std::shared_ptr<const blob::CheckedFile> XetStore::open_xorb(const MerkleHash& hash) const {
-  return blobs_.sums().open(
-      hash.text(), xorb_path(hash),
-      [&](const Fd& fd, const std::function<void(ByteView)>& on_block) {
-        try {
-          validated_table(hash, fd, on_block);
-        } catch (const Error& error) {
-          log_error("xorb {} is damaged: {}", hash.text(), error.message());
-          throw;
-        }
-      });
+  return blobs_.sums().open(hash.text(), xorb_path(hash),
+                            [&](const Fd& fd, const std::function<void(ByteView)>& on_block) {
+                              try {
+                                validated_table(hash, fd, on_block);
+                              } catch (const Error& error) {
+                                log_error("xorb {} is damaged: {}", hash.text(), error.message());
+                                throw;
+                              }
+                            });
 }
 
 ChunkTable XetStore::read_table(const MerkleHash& hash) const {

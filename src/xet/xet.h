@@ -35,6 +35,7 @@ struct LargeObject {
   std::string sha256;
   uint64_t size_bytes = 0;
   std::optional<MerkleHash> file_hash = {};  // Nothing: stored whole, Xet clients get plain HTTP.
+  int64_t created_ms = 0;                    // When the repository got it; told by list() only
 };
 
 /// How a file is put together.
@@ -108,6 +109,10 @@ class XetStore {
   /// One object only. False: the source does not have it.
   static bool copy_object(db::Tx& tx, const std::string& from_repo_id,
                           const std::string& to_repo_id, const std::string& sha256, int64_t now_ms);
+  /// The repository has these objects no more, nor may it refer to what only they were made of.
+  /// Files stay until they are collected. Cost: the recipes of all that the repository keeps.
+  static void forget_objects(db::Tx& tx, const std::string& repo_id,
+                             const std::vector<std::string>& sha256s);
   /// The repository is gone. Files stay until they are collected.
   static void forget_repo(db::Tx& tx, const std::string& repo_id);
 

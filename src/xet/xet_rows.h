@@ -44,6 +44,7 @@ std::vector<std::string> repos_using(db::Tx& tx, const MerkleHash& xorb,
 std::vector<std::pair<std::string, MerkleHash>> uses_after(db::Tx& tx, const std::string& repo_id,
                                                            const std::optional<MerkleHash>& xorb,
                                                            int64_t limit);
+std::set<MerkleHash> uses_of_repo(db::Tx& tx, const std::string& repo_id);
 void delete_use(db::Tx& tx, const std::string& repo_id, const MerkleHash& xorb);
 
 // dedup_chunk
@@ -79,6 +80,8 @@ bool any_whole_only(db::Tx& tx, const std::string& sha256);
 void copy_objects(db::Tx& tx, const std::string& from_repo_id, const std::string& to_repo_id,
                   int64_t now_ms);
 void copy_uses(db::Tx& tx, const std::string& from_repo_id, const std::string& to_repo_id);
+void delete_objects(db::Tx& tx, const std::string& repo_id,
+                    const std::vector<std::string>& sha256s);
 void delete_repo(db::Tx& tx, const std::string& repo_id);
 
 struct OwnedObject {

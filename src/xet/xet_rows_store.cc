@@ -186,6 +186,11 @@ std::vector<std::pair<std::string, MerkleHash>> uses_after(db::Tx& tx, const std
   return uses;
 }
 
+std::set<MerkleHash> uses_of_repo(db::Tx& tx, const std::string& repo_id) {
+  auto uses = hashes_from(tx.query("SELECT xorb_hash FROM xorb_use WHERE repo_id = ?1", {repo_id}));
+  return {uses.begin(), uses.end()};
+}
+
 void delete_use(db::Tx& tx, const std::string& repo_id, const MerkleHash& xorb) {
   tx.execute("DELETE FROM xorb_use WHERE repo_id = ?1 AND xorb_hash = ?2",
              {repo_id, value_of(xorb)});
@@ -270,10 +275,12 @@ std::map<std::string, LargeObject> find_objects(db::Tx& tx, const std::string& r
 std::vector<LargeObject> list_objects(db::Tx& tx, const std::string& repo_id,
                                       const std::string& after_sha256, int64_t limit) {
   std::vector<LargeObject> objects;
-  for (const db::Row& row : tx.query("SELECT sha256, size_bytes, file_hash FROM repo_lfs "
-                                     "WHERE repo_id = ?1 AND sha256 > ?2 ORDER BY sha256 LIMIT ?3",
+  for (const db::Row& row : tx.query("SELECT sha256, size_bytes, file_hash, created_ms "
+                                     "FROM repo_lfs WHERE repo_id = ?1 AND sha256 > ?2 "
+                                     "ORDER BY sha256 LIMIT ?3",
                                      {repo_id, after_sha256, limit})) {
     objects.push_back(object_from(row, 0));
+    objects.back().created_ms = row.get_int(3);
   }
   return objects;
 }
@@ -317,6 +324,13 @@ void copy_uses(db::Tx& tx, const std::string& from_repo_id, const std::string& t
       "SELECT ?2, xorb_hash FROM xorb_use WHERE repo_id = ?1 "
       "ON CONFLICT (repo_id, xorb_hash) DO NOTHING",
       {from_repo_id, to_repo_id});
+}
+
+void delete_objects(db::Tx& tx, const std::string& repo_id,
+                    const std::vector<std::string>& sha256s) {
+  if (sha256s.empty()) return;
+  tx.execute("DELETE FROM repo_lfs WHERE repo_id = ?1 AND sha256 IN {{list ?2}}",
+             {repo_id, db::in_list(sha256s)});
 }
 
 void delete_repo(db::Tx& tx, const std::string& repo_id) {
