@@ -243,6 +243,11 @@ void remove_tree(const fs::path& path) noexcept {
   fs::remove_all(path, ignored);
 }
 
+void remove_tree_durably(const fs::path& path) {
+  remove_tree(path);
+  if (fs::exists(path.parent_path())) fsync_dir(path.parent_path());
+}
+
 DurableFile::DurableFile(fs::path target, fs::path temporary_dir) : target_(std::move(target)) {
   fs::path dir = temporary_dir.empty() ? target_.parent_path() : std::move(temporary_dir);
   make_dirs(dir);

@@ -56,6 +56,8 @@ void rename_durably(const fs::path& from, const fs::path& to);
 void remove_durably(const fs::path& path);
 /// Removes a tree; not durable. What is gone stays gone only after the next flush.
 void remove_tree(const fs::path& path) noexcept;
+/// Removes a tree, then flushes the folder it stood in. A tree that was not there is no error.
+void remove_tree_durably(const fs::path& path);
 
 /// A file being written beside its target. Without commit() nothing of it stays.
 class DurableFile {

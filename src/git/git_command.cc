@@ -13,6 +13,7 @@ constexpr std::pair<std::string_view, std::string_view> kSettings[] = {
     {"safe.directory", "*"},
     {"core.hooksPath", "/dev/null"},
     {"core.fsmonitor", "false"},
+    {"core.fsync", "all"},             // git's own choice leaves out refs; folders it never flushes
     {"core.bigFileThreshold", "10m"},  // larger blobs are streamed, never held in memory
     {"core.packedGitLimit", "256m"},
     {"core.deltaBaseCacheLimit", "64m"},

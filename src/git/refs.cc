@@ -317,14 +317,21 @@ void GitRepo::delete_ref(const std::string& full_name) {
 
 void GitRepo::pack_refs() {
   // git removes a loose ref when it still has the value that was packed. One that was deleted and
-  // made again meanwhile with the same value would be lost: so nobody changes refs until it is done.
+  // made again meanwhile with the same value would be lost: so nobody changes refs until it is
+  // done.
   RefsLock refs_lock(state_->dir, SteadyClock::now() + kLockWait);
-  ChildResult result = internal::run_git(
-      {.arguments = {"pack-refs", "--all", "--prune"}, .repo_dir = state_->dir}, {},
-      std::chrono::minutes(5));
-  if (result.status == 0) return;
-  throw Error(ErrorKind::kInternal, "The refs could not be packed.",
-              {.detail = internal::error_line(result.err)});
+  // git flushes the file but not its folder, and then removes the loose refs: after a power cut
+  // both could be gone. So a first run packs, and the second removes what is on the disk by then.
+  for (const char* prune : {"--no-prune", "--prune"}) {
+    ChildResult result =
+        internal::run_git({.arguments = {"pack-refs", "--all", prune}, .repo_dir = state_->dir}, {},
+                          std::chrono::minutes(5));
+    if (result.status != 0) {
+      throw Error(ErrorKind::kInternal, "The refs could not be packed.",
+                  {.detail = internal::error_line(result.err)});
+    }
+    fsync_dir(state_->dir);
+  }
 }
 
 Oid GitRepo::write_tag_object(const std::string& tag_name, const Oid& commit,

@@ -7,6 +7,7 @@
 #include <git2.h>
 #include <git2/sys/repository.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -252,13 +253,6 @@ void GitRepo::maintain() {
     }
     return found;
   };
-  auto run = [&](std::vector<std::string> arguments) {
-    ChildResult result = internal::run_git(
-        {.arguments = std::move(arguments), .repo_dir = state_->dir}, {}, std::chrono::hours(1));
-    if (result.status == 0) return;
-    throw Error(ErrorKind::kInternal, "The repository could not be packed.",
-                {.detail = internal::error_line(result.err)});
-  };
   remove_stale_quarantines(state_->dir);
   size_t loose_refs = 0;
   std::error_code error;
@@ -266,13 +260,52 @@ void GitRepo::maintain() {
     if (entry.is_regular_file(error)) ++loose_refs;
   }
   if (loose_refs > kLooseRefs) pack_refs();
-  bool many_packs = count(state_->dir / "objects/pack", ".pack") > kPacks;
-  if (many_packs) {
-    // --keep-unreachable: objects that were moved in a moment ago have no ref yet.
-    run({"repack", "-d", "-l", "-q", "-a", "--keep-unreachable"});
+  if (count(state_->dir / "objects/pack", ".pack") > kPacks) {
+    pack_objects(/*again=*/true);
   } else if (count(state_->dir / "objects/17", "") > kLooseInOneFolder) {
-    run({"repack", "-d", "-l", "-q"});
+    pack_objects(/*again=*/false);
   }
+}
+
+/// What `git repack -d` does, but nothing is removed before its copy is on the disk: git flushes no
+/// folders, and after a power cut the new pack could be gone with the old objects. `again`: packs
+/// too, into one.
+void GitRepo::pack_objects(bool again) {
+  fs::path folder = state_->dir / "objects/pack";
+  auto run = [&](std::vector<std::string> arguments) {
+    ChildResult result = internal::run_git(
+        {.arguments = std::move(arguments), .repo_dir = state_->dir}, {}, std::chrono::hours(1));
+    if (result.status == 0) return std::string(trim(result.out));
+    throw Error(ErrorKind::kInternal, "The repository could not be packed.",
+                {.detail = internal::error_line(result.err)});
+  };
+  std::vector<fs::path> old_packs;
+  std::string made;
+  if (again) {
+    for (const auto& file : fs::directory_iterator(folder)) {
+      if (file.path().extension() == ".pack") old_packs.push_back(file.path());
+    }
+    // As git repack -a -d --keep-unreachable calls it: objects that were moved in a moment ago have
+    // no ref yet.
+    made =
+        run({"pack-objects", "-q", "--all", "--reflog", "--indexed-objects", "--keep-unreachable",
+             "--pack-loose-unreachable", "--keep-true-parents", "--honor-pack-keep", "--non-empty",
+             "--local", "--delta-base-offset", (folder / "pack").string()});
+    if (made.empty()) return;
+  } else {
+    run({"repack", "-l", "-q"});
+  }
+  fsync_dir(folder);
+  for (fs::path& pack : old_packs) {
+    if (pack.stem() == "pack-" + made || fs::exists(fs::path(pack).replace_extension(".keep"))) {
+      continue;
+    }
+    // The index first: whoever finds it expects the pack.
+    for (const char* suffix : {".idx", ".rev", ".bitmap", ".pack"}) {
+      ::unlink(pack.replace_extension(suffix).c_str());
+    }
+  }
+  run({"prune-packed", "-q"});
 }
 
 }  // namespace hearth::git

@@ -307,6 +307,7 @@ class GitRepo {
   void maintain();
 
  private:
+  void pack_objects(bool again);
   struct State;
   explicit GitRepo(std::unique_ptr<State> state);
   friend class CommitBuilder;

@@ -4,6 +4,7 @@
 #include <functional>
 #include <thread>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/error_of.h"
@@ -320,6 +321,35 @@ TEST(Care, ManyLooseObjectsArePacked) {
   EXPECT_FALSE(fs::is_empty(repo.dir() / "objects/pack"));
   EXPECT_EQ(repo.open().log(head).size(), 1u);
   EXPECT_TRUE(repo.open().has_object(loose));  // it may be part of a write that has no ref yet
+}
+
+TEST(Care, ManyPacksBecomeOne) {
+  TestRepo repo;
+  Oid head = repo.commit("main", {{"n", "1"}});
+  auto pack = [&](const std::string& objects) {
+    return git_output(repo.dir(), {"pack-objects", "-q", "objects/pack/pack"}, objects);
+  };
+  std::string kept;
+  std::vector<Oid> unreachable;
+  for (int i = 0; i <= 50; ++i) {
+    std::string content = "unreachable " + std::to_string(i);
+    std::string blob = git_output(repo.dir(), {"hash-object", "-w", "--stdin"}, content);
+    std::string name = pack(blob + "\n");
+    if (i == 0) kept = name;
+    unreachable.push_back(*Oid::parse(blob));
+  }
+  git_output(repo.dir(), {"prune-packed"});
+  write_durably(repo.dir() / "objects/pack" / ("pack-" + kept + ".keep"), "");
+  repo.open().maintain();
+  std::vector<std::string> packs;
+  for (const auto& file : fs::directory_iterator(repo.dir() / "objects/pack")) {
+    if (file.path().extension() == ".pack") packs.push_back(file.path().stem());
+  }
+  EXPECT_EQ(packs.size(), 2u);
+  EXPECT_THAT(packs, testing::Contains("pack-" + kept));
+  for (const Oid& oid : unreachable) EXPECT_TRUE(repo.open().has_object(oid));
+  EXPECT_EQ(repo.open().log(head).size(), 1u);
+  EXPECT_TRUE(repo.open().fsck().empty());
 }
 
 TEST(Care, ManyRefsArePacked) {

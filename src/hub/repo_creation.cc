@@ -182,7 +182,7 @@ Repo Repositories::make(const Caller& caller, Repo repo, const Making& making) {
       return record_index_work(tx, context_, repo, {row}, work);
     });
     if (!inserted) {
-      remove_tree(dir);
+      remove_tree_durably(dir);
       remove_tree(mark);
       auto existing = find(repo.type, repo.repo_id);
       if (existing) throw_created(existing->repo);
@@ -193,7 +193,7 @@ Repo Repositories::make(const Caller& caller, Repo repo, const Making& making) {
     // Once the row may be there, the folder stays: a connection can break after its commit. The
     // mark stays with it, for the next start to decide.
     if (!recording) {
-      remove_tree(dir);
+      remove_tree_durably(dir);
       remove_tree(mark);
     }
     throw;
@@ -219,6 +219,7 @@ void Repositories::drop_unfinished_creations() {
         for (const fs::path& entry : entries) {
           if (entry != mark && entry.string().starts_with(dir.string())) remove_tree(entry);
         }
+        fsync_dir(shelf.path());  // Before the mark goes.
         log_info("the creation of repository {} was cut short and is undone", dir.stem().string());
       }
       remove_tree(mark);

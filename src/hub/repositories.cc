@@ -171,7 +171,7 @@ void Repositories::register_tasks(TaskRunner& runner) {
       return;
     }
     fs::path dir = hub::git_dir(context_, id);
-    remove_tree(dir);
+    remove_tree_durably(dir);
     // A task or a reader that was at work on it may have put something into it meanwhile.
     if (fs::exists(dir)) {
       throw Error(ErrorKind::kUnavailable, "The folder is still in use.", {.retry_after_s = 1});
