@@ -120,6 +120,10 @@ def flips(options: argparse.Namespace, logs: Path) -> list[Row]:
     return [fault_row(f"{options.flips:,} flipped bits", "flips", [f"--flips={options.flips}"], logs)]
 
 
+def cuts(options: argparse.Namespace, logs: Path) -> list[Row]:
+    return [fault_row(f"{options.cuts:,} power cuts under real clients", "cuts", [f"--cuts={options.cuts}"], logs)]
+
+
 def backup(options: argparse.Namespace, logs: Path) -> list[Row]:
     python = environments.python_of("current")
     rows = []
@@ -144,7 +148,7 @@ def publish(name: str, title: str, part: str, rows: list[Row], note: str) -> Non
 
 
 # A part runs, writes its section of the page, and returns what it saw.
-PARTS = {"kills": kills, "steps": steps, "flips": flips, "backup": backup, "package": package, "sanitizers": sanitizers, "fuzzers": fuzzers}
+PARTS = {"kills": kills, "steps": steps, "flips": flips, "cuts": cuts, "backup": backup, "package": package, "sanitizers": sanitizers, "fuzzers": fuzzers}
 
 
 def main() -> int:
@@ -153,6 +157,7 @@ def main() -> int:
     parser.add_argument("--fuzz-s", type=int, default=300, help="seconds for each fuzzer")
     parser.add_argument("--kills", type=int, default=1000, help="on SQLite; a tenth of them on PostgreSQL")
     parser.add_argument("--flips", type=int, default=1000, help="bits, one after the other")
+    parser.add_argument("--cuts", type=int, default=300, help="of the power")
     options = parser.parse_args()
     logs = ROOT / "build" / "nightly"
     logs.mkdir(parents=True, exist_ok=True)

@@ -11,10 +11,12 @@ far the work is by then is the machine's.
 import argparse
 import os
 import random
+import shutil
 import signal
 import sys
 import threading
 import time
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,27 +39,32 @@ class Outcome:
     restart_s: list[float] = field(default_factory=list)
     done: dict[str, int] = field(default_factory=dict)
     cut: dict[str, int] = field(default_factory=dict)
+    cuts: list[str] = field(default_factory=list)  # What each cut of the power lost.
 
     def add(self, counts: dict[str, int], more: dict[str, int]) -> None:
         for what, count in more.items():
             counts[what] = counts.get(what, 0) + count
 
 
-def run(kills: int, seed: int, database: str | None = None, say=lambda text: None) -> Outcome:
-    """Stops at the first round with a problem, and keeps the data folder then."""
+def run(kills: int, seed: int, database: str | None = None, say=lambda text: None, on_disk=None, env=None) -> Outcome:
+    """Stops at the first round with a problem, and keeps the data folder then. `on_disk(server)` puts the data folder on
+    a disk that loses its power with each kill (disks.CutDisk); `env(server)` gives the hub's environment."""
     outcome = Outcome()
     dice = random.Random(seed)
     while outcome.kills < kills and not outcome.problems and not STOPPING.is_set():
-        _stint(min(STINT_KILLS, kills - outcome.kills), dice, database, outcome)
+        _stint(min(STINT_KILLS, kills - outcome.kills), dice, database, outcome, on_disk, env)
         say(f"{outcome.kills} kills, {sum(outcome.done.values())} done, {sum(outcome.cut.values())} cut off, "
             f"{len(outcome.problems)} problems")
     return outcome
 
 
-def _stint(kills: int, dice: random.Random, database: str | None, outcome: Outcome) -> None:
+def _stint(kills: int, dice: random.Random, database: str | None, outcome: Outcome, on_disk, env) -> None:
     server = Server(database)
+    server.env = env(server) if env else {}
     crew = None
+    disk = None
     try:
+        disk = on_disk(server) if on_disk else None
         server.add_user("root", "--admin")
         server.add_user("alice")
         token = server.add_token("alice")
@@ -71,23 +78,36 @@ def _stint(kills: int, dice: random.Random, database: str | None, outcome: Outco
             last = number == kills or STOPPING.is_set()
             time.sleep(dice.uniform(0, WORK_S_MAX))  # Not to wait for something: the moment of the kill.
             server.stop(kill=True)
+            if disk is not None:
+                outcome.cuts.append(disk.cut(dice.randrange(1 << 60), dice.choice(["nothing", "some"])))
             outcome.kills += 1
-            outcome.restart_s.append(survival.restart(server))
-            outcome.problems += crew.rest()
-            outcome.problems += crew.check(everything=last)
-            outcome.problems += survival.problems_at_rest(server)
+            try:
+                outcome.restart_s.append(survival.restart(server))
+                if env is not None:  # Damage is expected, and people may wait for answers for minutes.
+                    outcome.problems += survival.problems_at_rest(server)
+                if not outcome.problems:
+                    outcome.problems += crew.rest()
+                    outcome.problems += crew.check(everything=last)
+                    outcome.problems += survival.problems_at_rest(server)
+            except Exception:  # It does not start, or nobody can work with it any more.
+                outcome.problems.append(traceback.format_exc()[-4000:])
             if outcome.problems or last:
                 break
-        done, cut = crew.counts()
-        outcome.add(outcome.done, done)
-        outcome.add(outcome.cut, cut)
+        if not outcome.problems:
+            done, cut = crew.counts()
+            outcome.add(outcome.done, done)
+            outcome.add(outcome.cut, cut)
     finally:
         if crew is not None:
-            crew.stop()
-        if outcome.problems:
-            server.stop()
+            crew.stop(now=bool(outcome.problems))
+        server.stop()
+        if outcome.problems and not env:
+            if disk is not None:
+                shutil.copytree(server.data, server.folder / "data-after-the-cut")
             print(f"kill {outcome.kills}; the data folder is kept: {server.folder}", file=sys.stderr)
-        else:
+        if disk is not None:
+            disk.close()
+        if not outcome.problems or env:
             server.remove()
 
 

@@ -419,13 +419,14 @@ class Crew:
                     total[what] = total.get(what, 0) + count
         return done, cut
 
-    def stop(self) -> None:
+    def stop(self, now: bool = False) -> None:
+        """`now`: without letting them end what they are at."""
         for process, pipe in self._members:
             try:
                 pipe.send("stop")
             except OSError:
                 pass
-            process.join(timeout=30)
+            process.join(timeout=0 if now else 30)
             if process.is_alive():
                 process.kill()
 
