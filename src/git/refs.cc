@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <set>
 #include <thread>
 
 #include <fcntl.h>
@@ -119,13 +120,24 @@ void for_each_ref(git_repository* repo, const std::string& prefix, Visit visit) 
   git_reference_iterator* raw = nullptr;
   check(git_reference_iterator_new(&raw, repo), "list refs");
   Handle<git_reference_iterator> iterator(raw);
+  std::set<std::string> seen;
   git_reference* ref = nullptr;
   int code = 0;
   while ((code = git_reference_next(&ref, iterator.get())) == 0) {
     Handle<git_reference> owned(ref);
+    seen.insert(git_reference_name(ref));
     if (std::string_view(git_reference_name(ref)).starts_with(prefix)) visit(ref);
   }
   if (code != GIT_ITEROVER) check(code, "list refs");
+  // The iterator passes over a file that it cannot read, and a failing disk would look like a ref
+  // that is not there: those are looked up once more, which says why.
+  fs::path dir = git_repository_path(repo);
+  std::error_code error;
+  for (const auto& file : fs::recursive_directory_iterator(dir / "refs", error)) {
+    std::string name = file.path().lexically_relative(dir).string();
+    if (!name.starts_with(prefix) || seen.contains(name) || !file.is_regular_file(error)) continue;
+    if (Handle<git_reference> found = lookup(repo, name)) visit(found.get());
+  }
 }
 
 void refuse_name_clash(git_repository* repo, const std::string& full_name) {
