@@ -343,6 +343,7 @@ std::string Community::merge(const Caller& caller, const Repo& repo, int64_t num
   context_.access->require(&caller.identity, repo, RepoAction::kWrite);
   std::string text = checked_text(comment);
   RepoLock held = receive_.lock(repo);
+  receive_.finish_pending(repo);  // It may be a merge of this one.
   fs::path dir = repositories_.git_dir(repo);
   for (int attempt = 0; attempt < kMergeAttemptsMax; ++attempt) {
     DiscussionRow row =

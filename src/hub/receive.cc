@@ -202,8 +202,42 @@ std::optional<int64_t> Receive::apply(const RepoLock& held, const Actor& by, con
                 {.code = "RefMoved"});
   }
   failpoint("receive.moved");
-  settle(repo, git, {row});
+  settle_or_take_back(repo, git, {row});
   return num;
+}
+
+void Receive::settle_or_take_back(const Repo& repo, git::GitRepo& git,
+                                  const std::vector<RefUpdateRow>& rows) {
+  try {
+    settle(repo, git, rows);
+  } catch (...) {
+    try {
+      take_back(repo, git, rows);
+    } catch (const Error& error) {
+      // The rows stay pending, and the next start or change completes them.
+      log_error("refs of repository {} have moved, and the database does not know: {}", repo.id,
+                error.what());
+    }
+    throw;
+  }
+}
+
+void Receive::take_back(const Repo& repo, git::GitRepo& git,
+                        const std::vector<RefUpdateRow>& rows) {
+  // Writes nothing, which a full disk allows. The lock waits for a commit whose answer was lost:
+  // its rows are no longer pending, and stay done.
+  std::set<std::string> pending = context_.database->write([&](db::Tx& tx) {
+    std::set<std::string> ids;
+    if (!lock_repo_row(tx, repo.id)) return ids;
+    for (const RefUpdateRow& row : pending_rows(tx, repo.id)) ids.insert(row.id);
+    return ids;
+  });
+  for (const RefUpdateRow& row : rows) {
+    if (!pending.contains(row.id)) continue;
+    git.update_ref_cas({.full_name = row.ref,
+                        .expected_old = oid_or_nothing(row.new_oid),
+                        .new_target = oid_or_nothing(row.old_oid)});
+  }
 }
 
 void Receive::settle(const Repo& repo, git::GitRepo& git, const std::vector<RefUpdateRow>& rows) {

@@ -98,6 +98,9 @@ class Receive {
 
   /// Completes or drops what a crash left of this repository. Cheap when there is nothing.
   void catch_up(const Repo& repo);
+  /// The same for a caller that holds lock(repo). Of this process no row is under way then; another
+  /// process's row may be taken for a left one: that process finds it done, or does it then.
+  void finish_pending(const Repo& repo);
 
   /// Ids of repositories with pending rows.
   std::vector<std::string> pending_repos();
@@ -112,10 +115,11 @@ class Receive {
  private:
   /// Step 6 for rows whose refs have moved.
   void settle(const Repo& repo, git::GitRepo& git, const std::vector<RefUpdateRow>& rows);
-  /// Ends the rows that a crash, or a database that went away, left: of this process none is under
-  /// way while the lock is held. Another process's row may be taken for a left one; that process
-  /// finds it done, or does it then.
-  void finish_pending(const Repo& repo);
+  /// settle(); when that fails (a full disk), the refs go back to where they were, as the caller
+  /// will be told that the write failed.
+  void settle_or_take_back(const Repo& repo, git::GitRepo& git,
+                           const std::vector<RefUpdateRow>& rows);
+  void take_back(const Repo& repo, git::GitRepo& git, const std::vector<RefUpdateRow>& rows);
   /// A line for the person who pushes when this command is not to be; empty when it may go on.
   std::string why_refused(const Caller& caller, const Repo& repo, git::GitRepo& git,
                           const git::PushCommand& command);

@@ -200,7 +200,7 @@ std::string Receive::push(const Caller& caller, const Repo& repo, git::ReceivePa
   }
   if (!moved.empty()) {
     git::GitRepo after = git::GitRepo::open(git_dir(context_, repo.id));
-    settle(repo, after, moved);
+    settle_or_take_back(repo, after, moved);
   }
   return pack.report(results, messages);
 }
