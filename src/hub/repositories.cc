@@ -181,6 +181,10 @@ void Repositories::register_tasks(TaskRunner& runner) {
     auto repo = find_by_id(require_string(task.payload(), "repo_id"));
     if (repo) unless_gone(*repo, [&] { open_git(*repo).update_config(config_of(*repo)); });
   });
+  runner.handle("repo.index", [this](TaskContext& task) {
+    auto repo = find_by_id(require_string(task.payload(), "repo_id"));
+    if (repo) unless_gone(*repo, [&] { receive_.rebuild_index(*repo); });
+  });
   runner.handle("repo.content", [this](TaskContext& task) {
     auto repo = find_by_id(require_string(task.payload(), "repo_id"));
     if (repo) unless_gone(*repo, [&] { after_change(*repo); });
