@@ -124,6 +124,21 @@ def cuts(options: argparse.Namespace, logs: Path) -> list[Row]:
     return [fault_row(f"{options.cuts:,} power cuts under real clients", "cuts", [f"--cuts={options.cuts}"], logs)]
 
 
+def disk_full(options: argparse.Namespace, logs: Path) -> list[Row]:
+    return [fault_row("each way to write on a full disk", "disk_full", [], logs)]
+
+
+def io_errors(options: argparse.Namespace, logs: Path) -> list[Row]:
+    return [fault_row(f"{options.io_errors:,} system calls that fail", "io_errors", [f"--errors={options.io_errors}"], logs)]
+
+
+def upgrades(options: argparse.Namespace, logs: Path) -> list[Row]:
+    rows = [fault_row("data of former versions, SQLite", "upgrades", [], logs)]
+    status, _, seconds = run(["bash", "tests/lib/postgres.sh", "run", str(environments.python_of("current")), "tests/faults/upgrades.py", "--publish",
+                              "--on-postgresql"], logs / "upgrades-postgresql.log")
+    return [*rows, Row("data of former versions, PostgreSQL", "passed" if status == 0 else f"FAILED, status {status}", "", seconds)]
+
+
 def backup(options: argparse.Namespace, logs: Path) -> list[Row]:
     python = environments.python_of("current")
     rows = []
@@ -148,7 +163,8 @@ def publish(name: str, title: str, part: str, rows: list[Row], note: str) -> Non
 
 
 # A part runs, writes its section of the page, and returns what it saw.
-PARTS = {"kills": kills, "steps": steps, "flips": flips, "cuts": cuts, "backup": backup, "package": package, "sanitizers": sanitizers, "fuzzers": fuzzers}
+PARTS = {"kills": kills, "steps": steps, "flips": flips, "cuts": cuts, "disk-full": disk_full, "io-errors": io_errors,
+         "upgrades": upgrades, "backup": backup, "package": package, "sanitizers": sanitizers, "fuzzers": fuzzers}
 
 
 def main() -> int:
@@ -158,6 +174,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000, help="on SQLite; a tenth of them on PostgreSQL")
     parser.add_argument("--flips", type=int, default=1000, help="bits, one after the other")
     parser.add_argument("--cuts", type=int, default=300, help="of the power")
+    parser.add_argument("--io-errors", type=int, default=2000, help="system calls that fail")
     options = parser.parse_args()
     logs = ROOT / "build" / "nightly"
     logs.mkdir(parents=True, exist_ok=True)

@@ -104,7 +104,7 @@ def clients_js(tally: Tally) -> None:
 
 def faults(tally: Tally) -> None:
     python_suite("faults", "tests/faults", tally, lock="current")
-    python_suite("faults on postgresql", "tests/faults/kills_test.py", tally, lock="current",
+    python_suite("faults on postgresql", "tests/faults/kills_test.py tests/faults/upgrades_test.py", tally, lock="current",
                  env={"HEARTH_TEST_DATABASE": os.environ["HEARTH_TEST_POSTGRES"]})
 
 

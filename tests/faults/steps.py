@@ -232,8 +232,8 @@ class Bench:
 
     OPTIONS = ("--lfs-part-bytes", str(5 << 20))
 
-    def __init__(self) -> None:
-        self.server = Server()
+    def __init__(self, database: str | None = None) -> None:
+        self.server = Server(database)
         self.scratch = Path(tempfile.mkdtemp(prefix="hearth-steps-"))
         self.server.add_user("root", "--admin")
         self.server.add_user("alice")

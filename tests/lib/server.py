@@ -34,6 +34,7 @@ class Server:
             [self.binary, "serve", "--data", str(self.data), "--listen", f"127.0.0.1:{port}", *self._database_option(), *options],
             stdout=subprocess.PIPE, stderr=log, env={**os.environ, **self.env})
         deadline = time.monotonic() + 30
+        self.url = ""
         for line in self.process.stdout:
             found = re.match(rb"listening on (https?://\S+)", line)
             if found:

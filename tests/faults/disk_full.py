@@ -1,0 +1,168 @@
+"""A disk that is full: each way to write meets it, with nothing left and with a little.
+
+    python tests/faults/disk_full.py [--publish] [WAY…]
+
+The data folder stands on a file system of its own (tmpfs), filled up to a few KiB. What does not fit is refused with a
+sentence, reading goes on, nothing half is seen; once there is room again the same thing succeeds, without a restart, and
+everything is whole.
+"""
+
+import argparse
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import pieces  # noqa: E402
+import steps  # noqa: E402
+import survival  # noqa: E402
+from lib import figures  # noqa: E402
+
+DISK_BYTES = 96 << 20
+# What is left to write. The last takes an upload of steps.LARGE, and not its chunks beside it.
+LEFT_BYTES = {"nothing": 0, "8 KiB": 8 << 10, "128 KiB": 128 << 10, "512 KiB": 512 << 10}
+# Without hf-xet, which tries again for more than a minute.
+QUICK = (("large file by LFS and its commit", "nothing"), ("large file by LFS and its commit", "512 KiB"), ("git push", "8 KiB"),
+         ("merge", "nothing"), ("large file by LFS in parts and its commit", "512 KiB"), ("create a repository", "8 KiB"))
+
+
+@dataclass
+class Outcome:
+    paths: int = 0
+    refused: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+class FullBench(steps.Bench):
+    """Its data folder is a small disk."""
+
+    def reset(self) -> None:
+        self.server.stop(kill=True)
+        self.unmount()
+        shutil.rmtree(self.server.data, ignore_errors=True)
+        self.server.data.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(self.server.data)],
+                                 capture_output=True, text=True)
+        if mounted.returncode != 0:
+            raise RuntimeError(f"a small disk cannot be mounted here, and without it no test shows what a full one does: {mounted.stderr}")
+        shutil.copytree(self.saved, self.server.data, dirs_exist_ok=True)
+
+    def unmount(self) -> None:
+        if os.path.ismount(self.server.data):
+            subprocess.run(["umount", "-l", str(self.server.data)], check=True)
+
+    def remove(self) -> None:
+        self.server.stop()
+        self.unmount()
+        super().remove()
+
+    def fill(self, left_bytes: int) -> None:
+        with open(self.ballast, "wb", buffering=0) as file:
+            block = b"\0" * (1 << 20)
+            while block:
+                try:
+                    file.write(block)
+                except OSError:
+                    block = block[:len(block) // 2]
+            size = file.tell()
+            file.truncate(max(0, size - left_bytes))
+
+    @property
+    def ballast(self) -> Path:
+        return self.server.data / "ballast"
+
+    def fill_under(self, name: str, left: str, outcome: Outcome) -> None:
+        where, way = f"{name}, {left} left", steps.WAYS[name]
+        outcome.paths += 1
+
+        def problem(what: str) -> None:
+            outcome.problems.append(f"{where}: {what}\n{self.server.log()[-1500:]}")
+        after = self.state_after(name)
+        self.reset()
+        self.start()
+        self.fill(LEFT_BYTES[left])
+        acknowledged = False
+        try:
+            way(self.hub)
+            acknowledged = True
+        except Exception as error:
+            outcome.refused += 1
+            if why := pieces.unclean(error):
+                problem(why)
+        with contextlib.suppress(sqlite3.Error), sqlite3.connect(self.server.data / "hearth.db") as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        try:
+            found = steps.visible_state(self.hub)
+            if found != after and (acknowledged or found != self.before):
+                problem(f"acknowledged: {acknowledged}: {steps._difference(found, self.before, after)}")
+        except Exception as error:
+            problem(f"reading does not go on: {error!r}")
+        self.ballast.unlink()
+        try:
+            way(self.hub)
+            self.server.settle()
+            if (found := steps.visible_state(self.hub)) != after:
+                problem(f"with room again: {steps._difference(found, self.before, after)}")
+        except Exception as error:
+            problem(f"with room again: {error!r}")
+        outcome.problems += [f"{where}: {found}" for found in survival.problems_at_rest(self.server)]
+
+    def state_after(self, name: str) -> dict:
+        if name not in self.states:
+            self.reset()
+            self.start()
+            steps.WAYS[name](self.hub)
+            self.server.settle()
+            self.states[name] = steps.visible_state(self.hub)
+        return self.states[name]
+
+    states: dict[str, dict] = {}
+
+
+def run(paths, say=lambda text: None) -> Outcome:
+    outcome = Outcome()
+    bench = FullBench()
+    bench.states = {}
+    try:
+        for name, left in paths:
+            bench.fill_under(name, left, outcome)
+            say(f"{name}, {left} left: {len(outcome.problems)} problems")
+            if outcome.problems:
+                break
+        return outcome
+    finally:
+        bench.remove()
+
+
+def publish(outcome: Outcome) -> None:
+    figures.write(
+        "reliability", "13-disk-full", title="A disk that is full",
+        command="scripts/nightly disk-full, or: python tests/faults/disk_full.py",
+        columns=["ways to write times room left", "refused with a sentence", "lost, half there, not readable or not clean"],
+        rows=[[outcome.paths, outcome.refused, len(outcome.problems)]],
+        note=f"Each of {len(steps.WAYS)} ways to write on a disk with {', '.join(LEFT_BYTES)} left, and a checkpoint of the database on it. "
+             "What does not fit is refused; reading goes on; with room again the same succeeds without a restart, and `hearth verify` and "
+             "`git fsck` find nothing.")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("ways", nargs="*", metavar="WAY")
+    parser.add_argument("--publish", action="store_true", help="write docs/reliability.md")
+    options = parser.parse_args()
+    outcome = run([(name, left) for name in options.ways or steps.WAYS for left in LEFT_BYTES], say=lambda text: print(text, flush=True))
+    for problem in outcome.problems:
+        print(f"FAILED {problem}")
+    if options.publish:
+        publish(outcome)
+    return 1 if outcome.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""The short form of upgrades.py; scripts/nightly kills the upgrade from every version at each step."""
+
+import os
+import sqlite3
+
+import pytest
+
+import upgrades
+from lib.server import Server
+
+KILLED = [1]  # The longest way.
+
+
+def test_data_of_each_former_version_is_brought_up():
+    outcome = upgrades.run(None, os.environ.get("HEARTH_TEST_DATABASE"), kills_from=KILLED)
+    assert not outcome.problems, "\n".join(outcome.problems)
+    assert outcome.kills > len(outcome.versions)
+
+
+@pytest.mark.skipif("HEARTH_TEST_DATABASE" in os.environ, reason="db_test does it on both engines; here it is the program that says so")
+def test_a_newer_database_is_refused_with_a_sentence():
+    server = Server()
+    try:
+        server.add_user("alice", "--admin")
+        with sqlite3.connect(server.data / "hearth.db") as database:
+            database.execute("INSERT INTO schema_version (version, name, applied_ms) VALUES (9999, 'later', 0)")
+        database.close()
+        with pytest.raises(RuntimeError, match="Start it with the newer program"):
+            server.start()
+    finally:
+        server.remove()
