@@ -33,7 +33,8 @@ def hub(tmp_path):
     try:
         server.add_user("alice", "--admin")
         made = steps.Hub(server, server.add_token("alice"), tmp_path)
-        server.start()
+        server.options = ("--undelete-days", "0")
+        server.start(*server.options)
         made.ask("POST", "/api/repos/create", {"name": "there"})
         made.commit(steps.text_file("a.txt"), steps.text_file("deep/b.txt", b"b\n"))
         server.settle()
