@@ -159,6 +159,11 @@ Repo Repositories::make(const Caller& caller, Repo repo, const Making& making) {
   // Says to the next start that what it finds here without a row was never acknowledged.
   fs::path mark = creation_mark(dir);
   write_durably(mark, "");
+  // A folder that a failing disk does not let go keeps its mark, for the next start.
+  auto undo = [&] {
+    remove_tree_durably(dir);
+    if (!fs::exists(dir)) remove_tree(mark);
+  };
   bool recording = false;
   try {
     git::GitRepo::init(dir, config_of(repo));
@@ -182,8 +187,7 @@ Repo Repositories::make(const Caller& caller, Repo repo, const Making& making) {
       return record_index_work(tx, context_, repo, {row}, work);
     });
     if (!inserted) {
-      remove_tree_durably(dir);
-      remove_tree(mark);
+      undo();
       auto existing = find(repo.type, repo.repo_id);
       if (existing) throw_created(existing->repo);
       throw Error(ErrorKind::kUnavailable, "Another request used this name. Please try again.");
@@ -192,10 +196,7 @@ Repo Repositories::make(const Caller& caller, Repo repo, const Making& making) {
   } catch (...) {
     // Once the row may be there, the folder stays: a connection can break after its commit. The
     // mark stays with it, for the next start to decide.
-    if (!recording) {
-      remove_tree_durably(dir);
-      remove_tree(mark);
-    }
+    if (!recording) undo();
     throw;
   }
   remove_tree(mark);
@@ -220,6 +221,7 @@ void Repositories::drop_unfinished_creations() {
           if (entry != mark && entry.string().starts_with(dir.string())) remove_tree(entry);
         }
         fsync_dir(shelf.path());  // Before the mark goes.
+        if (fs::exists(dir)) continue;
         log_info("the creation of repository {} was cut short and is undone", dir.stem().string());
       }
       remove_tree(mark);
