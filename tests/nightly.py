@@ -152,8 +152,10 @@ def backup(options: argparse.Namespace, logs: Path) -> list[Row]:
 
 
 def package(options: argparse.Namespace, logs: Path) -> list[Row]:
-    status, text, seconds = run([sys.executable, "tests/package/clean_root.py", "--publish"], logs / "package.log")
-    return [Row("the package on a bare machine without network", "passed" if status == 0 else f"FAILED, status {status}", "", seconds)]
+    status, text, seconds = run([sys.executable, "tests/package/clean_root.py", "--publish"], logs / "package-bare.log")
+    rows = [Row("the package on a bare machine without network", "passed" if status == 0 else f"FAILED, status {status}", "", seconds)]
+    status, text, seconds = run([sys.executable, "tests/package/booted.py"], logs / "package-booted.log")
+    return [*rows, Row("the package under systemd", "passed" if status == 0 else f"FAILED, status {status}", "", seconds)]
 
 
 def publish(name: str, title: str, part: str, rows: list[Row], note: str) -> None:

@@ -112,12 +112,14 @@ def test_the_manual_page_reads_without_complaint(unpacked):
 def test_the_unit_is_right_and_closed(unpacked):
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd is not installed")
+    unit = unpacked / "lib/systemd/system/hearth.service"
     # A root with what the unit builds on.
     shutil.copytree("/lib/systemd/system", unpacked / "lib/systemd/system", symlinks=True, dirs_exist_ok=True)
     (unpacked / "bin").mkdir()
-    shutil.copy("/bin/kill", unpacked / "bin" / "kill")
+    shutil.copy("/bin/sh", unpacked / "bin" / "sh")
     done = subprocess.run(["systemd-analyze", "verify", f"--root={unpacked}", "--man=no", "hearth.service"], capture_output=True, text=True)
     assert not [line for line in done.stderr.splitlines() if "hearth" in line], done.stderr
+    assert not re.search(r"^Exec\w+=(?!/usr/bin/hearth |/bin/sh )", unit.read_text(), re.M), "a bare Debian has no more"
     done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=20", f"--root={unpacked}", "--no-pager",
                            "hearth.service"], capture_output=True, text=True)
     # 2.0 of 10 is what systemd itself calls OK.
