@@ -195,8 +195,14 @@ std::vector<Finding> examine(const Settings& settings, Instance* instance,
   } else {
     findings.push_back(fine("no task has failed"));
   }
-  if (settings.public_url.empty() && !settings.listen.starts_with("127.0.0.1") &&
-      !settings.listen.starts_with("localhost")) {
+  const bool beyond_this_machine =
+      !settings.listen.starts_with("127.0.0.1") && !settings.listen.starts_with("localhost");
+  if (settings.trust_forwarded && beyond_this_machine) {
+    findings.push_back(advice("the hub believes X-Forwarded-For, and listens beyond this machine",
+                              "Whoever gets past the proxy can say any address: listen on "
+                              "127.0.0.1, or see to it that only the proxy gets there."));
+  }
+  if (settings.public_url.empty() && beyond_this_machine) {
     findings.push_back(advice("the hub listens beyond this machine without a --public-url",
                               "Set it, so that links do not follow what a client calls the hub."));
   }

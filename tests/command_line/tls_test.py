@@ -125,6 +125,18 @@ def test_what_does_not_fit_is_said_at_the_start(tmp_path, authority):
     assert "--listen-http" in why("--listen-http", "127.0.0.1:0")
 
 
+def test_doctor_warns_of_a_proxy_that_can_be_passed_by(tmp_path):
+    with Hub(tmp_path / "data"):
+        pass
+
+    def says(listen: str) -> bool:
+        done = subprocess.run([BINARY, "doctor", "--data", str(tmp_path / "data"), "--listen", listen, "--trust-forwarded", "true"],
+                              capture_output=True, text=True, env=PLAIN)
+        return "X-Forwarded-For" in done.stdout
+
+    assert says("0.0.0.0:8080") and not says("127.0.0.1:8080")
+
+
 def test_doctor_looks_at_the_certificate(tmp_path, authority):
     cert, key = authority.issue(days=1)
     key.chmod(0o644)
