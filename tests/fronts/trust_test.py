@@ -1,8 +1,14 @@
 """An authority of one's own: which variable makes which client trust it. docs/tls.md has the table."""
 
+import json
 import shutil
+from pathlib import Path
 
 import pytest
+
+from lib import environments
+
+JS = Path(__file__).resolve().parent.parent / "clients_js"
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +43,6 @@ def test_before_1_0_requests_has_its_own_variable_and_xet_keeps_the_other(hub):
 
 
 def test_datasets_and_transformers_do_as_huggingface_hub_does(hub):
-    from lib import environments
     code = """
 import sys
 from datasets import Dataset, load_dataset
@@ -83,10 +88,12 @@ def test_curl_and_ranges(hub):
         assert (done.returncode, done.stdout) == (0, "ex"), done.stderr
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
-def test_node_has_a_variable_too(hub):
-    code = f"fetch({hub.server.url + '/health'!r}).then(a => console.log(a.status), e => {{ console.log(e.cause.code); process.exit(1) }})"
-    done = hub.run("node", "-e", code)
-    assert done.returncode == 1 and "UNABLE_TO" in done.stdout, done.stdout + done.stderr
-    done = hub.run("node", "-e", code, NODE_EXTRA_CA_CERTS=hub.ca)
-    assert done.stdout.strip() == "200", done.stderr
+@pytest.mark.parametrize("function", ["a_small_file_and_one_of_nothing", "a_large_file_by_lfs", "a_large_file_by_xet"])
+def test_the_npm_package_goes_by_nodes_variable(hub, tmp_path, function):
+    given = {"hubUrl": hub.server.url, "tokens": {"alice": hub.token}, "name": function.replace("_", "-"), "folder": str(tmp_path)}
+    command = (str(environments.node()), str(JS / "run_one.mjs"), str(environments.node_modules(JS)), str(JS / "files.mjs"), function,
+               json.dumps(given))
+    done = hub.run(*command)
+    assert done.returncode != 0 and "UNABLE_TO" in done.stderr, done.stdout + done.stderr
+    done = hub.run(*command, NODE_EXTRA_CA_CERTS=hub.ca)
+    assert done.returncode == 0, done.stdout + done.stderr
