@@ -813,7 +813,12 @@ Task<bool> Served::wait_writable() {
   error_code error;
   co_await socket_.async_wait(Socket::wait_write, asio::redirect_error(kAwait, error));
   deadline_ = kNever;
-  if (expired_) ++shared_.counters.timeouts;
+  if (expired_) {
+    ++shared_.counters.timeouts;
+    // Else the kernel keeps what was not taken, megabytes for each, for as long as the peer likes.
+    const struct linger at_once{.l_onoff = 1, .l_linger = 0};
+    setsockopt(socket_.native_handle(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  }
   if (error) give_up();
   co_return !error && !cut_;
 }

@@ -34,8 +34,9 @@ struct Address {
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
-// A login session's soft limit is often 1024, the hard one far higher.
-void raise_descriptor_limit(uint64_t connections_max);
+// A login session's soft limit is often 1024, the hard one far higher. Gives the limits back with
+// as many connections as fit.
+ServerOptions with_descriptors(ServerOptions options);
 Address read_address(const Listen& listen);
 Fd bind_listener(const Listen& listen);
 // The bound port; 0 for a Unix socket.
@@ -85,8 +86,8 @@ void Server::stop() {
   impl_->stop();
 }
 
-Server::Impl::Impl(const ServerOptions& options, App& app) : shared_(options, app) {
-  raise_descriptor_limit(shared_.limits.connections_max);
+Server::Impl::Impl(const ServerOptions& options, App& app)
+    : shared_(with_descriptors(options), app) {
   std::vector<Fd> listeners;
   for (const Listen& listen : options.listen) {
     HEARTH_ASSERT(!listen.tls || shared_.tls, "an address that speaks TLS needs a certificate");
@@ -214,16 +215,23 @@ bool Shared::wait_until_empty(std::chrono::milliseconds wait_max) {
 
 namespace {
 
-void raise_descriptor_limit(uint64_t connections_max) {
-  // Each connection may hold a socket, a file and a pipe; the rest of the program wants some too.
-  const rlim_t wanted = static_cast<rlim_t>(connections_max * 3 + 512);
+ServerOptions with_descriptors(ServerOptions options) {
+  constexpr uint64_t kOthers = 512;  // The database, packs, children: what no connection holds.
+  uint64_t& connections_max = options.limits.connections_max;
+  // Each connection may hold a socket, a file and a pipe.
+  const rlim_t wanted = static_cast<rlim_t>(connections_max * 3 + kOthers);
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return options;
   limit.rlim_cur = std::min(wanted, limit.rlim_max);
-  if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted) {
-    log_warning("http: only {} open files are allowed; {} connections may need {}", limit.rlim_cur,
-                connections_max, wanted);
-  }
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) getrlimit(RLIMIT_NOFILE, &limit);
+  // Most of them are idle and hold only the socket; so two thirds may be sockets.
+  const uint64_t left = limit.rlim_cur > kOthers + 64 ? limit.rlim_cur - kOthers : 64;
+  const uint64_t fit = left / 3 * 2;
+  if (fit >= connections_max) return options;
+  log_warning("http: {} open files are allowed (ulimit -n): {} connections at once, not {}",
+              limit.rlim_cur, fit, connections_max);
+  connections_max = fit;
+  return options;
 }
 
 Address read_address(const Listen& listen) {
