@@ -3,6 +3,7 @@
 #include <array>
 
 #include "api/api.h"
+#include "api/openapi.h"
 #include "api/page.h"
 #include "base/text.h"
 #include "hub/accounts.h"
@@ -19,6 +20,11 @@ http::Response health(Call& call) {
 /// The first request of every python process; a 404 is not remembered by it (hub-api trap 20).
 http::Response agent_harnesses(Call&) {
   return reply(json::object{{"standardEnvVars", json::array{}}, {"harnesses", json::object{}}});
+}
+
+http::Response openapi(Call&) {
+  static const std::string text = openapi_json();
+  return http::Response::json(text);
 }
 
 http::Response nothing(Call&) {
@@ -52,6 +58,12 @@ constexpr std::array kRoutes = {
           .handler = home,
           .summary = "What to do with this hub, for a browser.",
           .source = "people"},
+    Route{.method = "GET",
+          .pattern = "/.well-known/openapi.json",
+          .allow = Allow::kAnyone,
+          .handler = openapi,
+          .summary = "The OpenAPI document of these routes.",
+          .source = "programs that make clients; hub-api section 11"},
     Route{.method = "GET",
           .pattern = "/health",
           .allow = Allow::kAnyone,

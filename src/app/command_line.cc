@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "api/api.h"
+#include "api/openapi.h"
 #include "app/commands.h"
 #include "app/machine.h"
 #include "app/serve.h"
@@ -336,6 +337,14 @@ class CommandLine {
     routes->callback([this] {
       action_ = [] {
         std::fputs(api::routes_markdown().c_str(), stdout);
+        return 0;
+      };
+    });
+
+    CLI::App* openapi = root_.add_subcommand("openapi", "Print the OpenAPI document of the routes");
+    openapi->callback([this] {
+      action_ = [] {
+        std::fputs((api::openapi_json() + "\n").c_str(), stdout);
         return 0;
       };
     });
