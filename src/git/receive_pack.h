@@ -44,7 +44,9 @@ Parsed<std::optional<PushRequest>> parse_push_request(ByteView bytes);
 
 struct ReceiveLimits {
   uint64_t pack_bytes_max = uint64_t{8} << 30;
-  uint64_t memory_bytes_max = uint64_t{4} << 30;  // address space of index-pack: delta bombs
+  // Address space of index-pack: a delta of some hundred bytes can ask for gigabytes. Half a
+  // million objects take 71 MiB, and files above 10 MiB are streamed.
+  uint64_t memory_bytes_max = uint64_t{512} << 20;
   int index_seconds_max = 600;
 };
 
