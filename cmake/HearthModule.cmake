@@ -2,7 +2,8 @@
 #
 # One folder under src/ is one static library `hearth_<name>`. Beside its sources stand
 # `x_test.cc` (all of them make the executable `<name>_test`) and `x_fuzz.cc` (one libFuzzer
-# target each, in the fuzz preset).
+# target each, in the fuzz preset; in the others their entry functions are linked into one plain
+# program, which replays what is known: src/app/main/fuzz_replay.cc).
 function(hearth_module name)
   cmake_parse_arguments(ARG "" "" "DEPS;LIBS;SOURCES;TEST_LIBS" ${ARGN})
   file(GLOB all CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
@@ -32,6 +33,16 @@ function(hearth_module name)
     target_compile_definitions(${name}_test PRIVATE HEARTH_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     add_test(NAME ${name}_test COMMAND ${name}_test)
     set_tests_properties(${name}_test PROPERTIES TIMEOUT 300)
+  endif()
+  if(HEARTH_TESTS AND fuzzers)
+    add_library(hearth_${name}_fuzzers OBJECT ${fuzzers})
+    target_link_libraries(hearth_${name}_fuzzers PRIVATE hearth_${name} ${ARG_TEST_LIBS})
+    foreach(fuzzer ${fuzzers})
+      get_filename_component(target ${fuzzer} NAME_WE)
+      set_source_files_properties(${fuzzer} PROPERTIES COMPILE_DEFINITIONS LLVMFuzzerTestOneInput=${target})
+      set_property(GLOBAL APPEND PROPERTY HEARTH_FUZZERS ${target})
+    endforeach()
+    set_property(GLOBAL APPEND PROPERTY HEARTH_FUZZER_OBJECTS $<TARGET_OBJECTS:hearth_${name}_fuzzers>)
   endif()
   if(HEARTH_FUZZ)
     foreach(fuzzer ${fuzzers})

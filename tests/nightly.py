@@ -67,15 +67,19 @@ def wire_row(logs: Path) -> Row:
 
 def fuzz_rows(seconds_each: int, logs: Path) -> list[Row]:
     rows = []
-    for program in sorted(build("fuzz").glob("*_fuzz")):
+    programs = sorted(build("fuzz").glob("*_fuzz"))
+    subprocess.run([str(environments.python_of("hostile")), "tests/fuzz/corpora.py", str(ROOT / "build" / "corpus")], cwd=ROOT, check=True,
+                   stdout=subprocess.DEVNULL)
+    for program in programs:
         corpus = ROOT / "build" / "corpus" / program.name
-        corpus.mkdir(parents=True, exist_ok=True)
         status, text, seconds = run(
             [str(program), str(corpus), f"-max_total_time={seconds_each}", "-print_final_stats=1", "-rss_limit_mb=4096",
              f"-artifact_prefix={logs}/{program.name}-"], logs / f"{program.name}.log")
         executed = re.findall(r"stat::number_of_executed_units:\s*(\d+)", text)
+        edges = re.findall(r"cov: (\d+)", text)
         rows.append(Row(program.name, "nothing found" if status == 0 else f"FOUND, status {status}",
-                        f"{int(executed[-1]):,} runs" if executed else "", seconds))
+                        f"{int(executed[-1]):,} runs, {int(edges[-1]):,} edges, {len(list(corpus.iterdir())):,} inputs kept" if executed and edges else "",
+                        seconds))
         print(rows[-1], flush=True)
     return rows
 
@@ -90,7 +94,8 @@ def sanitizers(options: argparse.Namespace, logs: Path) -> list[Row]:
 
 def fuzzers(options: argparse.Namespace, logs: Path) -> list[Row]:
     rows = fuzz_rows(options.fuzz_s, logs)
-    publish("81-fuzzing", "Fuzzing", f"fuzzers --fuzz-s {options.fuzz_s}", rows, "libFuzzer with AddressSanitizer, a corpus that is kept.")
+    publish("81-fuzzing", "Fuzzing", f"fuzzers --fuzz-s {options.fuzz_s}", rows, "libFuzzer with AddressSanitizer and UndefinedBehaviorSanitizer, from the seeds of tests/fuzz/corpora.py and what "
+            "earlier runs have kept. What is parsed by which: [fuzzing.md](fuzzing.md).")
     return rows
 
 
@@ -158,6 +163,16 @@ def package(options: argparse.Namespace, logs: Path) -> list[Row]:
     return [*rows, Row("the package under systemd", "passed" if status == 0 else f"FAILED, status {status}", "", seconds)]
 
 
+def crowds(options: argparse.Namespace, logs: Path) -> list[Row]:
+    status, _, seconds = run([str(environments.python_of("tools")), "tests/hostile/crowd.py", "--publish"], logs / "crowds.log")
+    return [Row("slow clients, many clients, and more work than there is", "passed" if status == 0 else f"FAILED, status {status}", "", seconds)]
+
+
+def contract(options: argparse.Namespace, logs: Path) -> list[Row]:
+    status, _, seconds = run([str(environments.python_of("hostile")), "tests/hostile/contract.py", "--publish"], logs / "contract.log")
+    return [Row("requests made from the OpenAPI document", "passed" if status == 0 else f"FAILED, status {status}", "", seconds)]
+
+
 def publish(name: str, title: str, part: str, rows: list[Row], note: str) -> None:
     figures.write("reliability", name, title=title, command=f"scripts/nightly {part}", note=note,
                   columns=["what", "outcome", "how much", "seconds"],
@@ -166,7 +181,8 @@ def publish(name: str, title: str, part: str, rows: list[Row], note: str) -> Non
 
 # A part runs, writes its section of the page, and returns what it saw.
 PARTS = {"kills": kills, "steps": steps, "flips": flips, "cuts": cuts, "disk-full": disk_full, "io-errors": io_errors,
-         "upgrades": upgrades, "backup": backup, "package": package, "sanitizers": sanitizers, "fuzzers": fuzzers}
+         "upgrades": upgrades, "backup": backup, "package": package, "crowds": crowds,
+         "contract": contract, "sanitizers": sanitizers, "fuzzers": fuzzers}
 
 
 def main() -> int:

@@ -108,6 +108,11 @@ def faults(tally: Tally) -> None:
                  env={"HEARTH_TEST_DATABASE": os.environ["HEARTH_TEST_POSTGRES"]})
 
 
+def hostile(tally: Tally) -> None:
+    python_suite("hostile", "tests/hostile", tally, lock="hostile")
+    python_suite("fuzz", "tests/fuzz", tally, lock="hostile")
+
+
 def backup(tally: Tally) -> None:
     python_suite("backup", "tests/backup", tally, lock="current")
     python_suite("backup on postgresql", "tests/backup", tally, lock="current",
@@ -141,7 +146,7 @@ def scoreboard(tally: Tally) -> None:
 
 
 SUITES = {"unit": unit, "layers": layers, "command-line": command_line, "docs": docs, "wire": wire, "clients": clients,
-          "clients-js": clients_js, "faults": faults, "backup": backup, "fronts": fronts, "package": package,
+          "clients-js": clients_js, "faults": faults, "hostile": hostile, "backup": backup, "fronts": fronts, "package": package,
           "conformance": conformance,
           "scoreboard": scoreboard}
 

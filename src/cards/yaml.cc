@@ -79,8 +79,9 @@ class Builder {
     }
     parser_.reset(raw);
     yaml_parser_set_encoding(raw, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(raw, reinterpret_cast<const unsigned char*>(text_.data()),
-                                 text_.size());
+    // The library aborts on a null pointer, which an empty view may hold.
+    const char* text = text_.empty() ? "" : text_.data();
+    yaml_parser_set_input_string(raw, reinterpret_cast<const unsigned char*>(text), text_.size());
     for (bool done = false; !done;) {
       Event event;
       if (yaml_parser_parse(raw, event.get()) == 0) return parser_failure();

@@ -128,5 +128,11 @@ TEST(Yaml, AnOrderedMapIsAListAndASetHasNullMembers) {
   EXPECT_EQ(json::serialize(parsed("!!set {a, b}")), R"({"a":null,"b":null})");
 }
 
+TEST(Yaml, AnEmptyViewIsAnEmptyText) {
+  auto parsed = parse_yaml({});  // Found by the fuzzer's replay: the library aborts on null.
+  ASSERT_TRUE(parsed.has_value());
+  EXPECT_TRUE(parsed->is_null());
+}
+
 }  // namespace
 }  // namespace hearth::cards
