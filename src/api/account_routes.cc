@@ -161,6 +161,48 @@ http::Response organisation_overview(Call& call) {
   return reply(answer);
 }
 
+/// The name of the account or organisation in the path, as it writes itself.
+std::string require_name(const Call& call, std::string_view param) {
+  auto found = call.services.accounts->find_namespace(call.param(param));
+  if (!found) {
+    throw Error(ErrorKind::kNotFound, "There is no user or organisation of that name.");
+  }
+  return found->name;
+}
+
+/// Pages ask for JSON; an <img> gets the picture.
+http::Response avatar_of(Call& call, std::string_view param) {
+  std::string url = avatar_url(call, require_name(call, param));
+  if (call.head.headers.get("Sec-Fetch-Dest") == "image") return http::Response::redirect(url, 302);
+  return reply(json::object{{"avatarUrl", url}});
+}
+
+http::Response user_avatar(Call& call) {
+  return avatar_of(call, "user");
+}
+
+http::Response organisation_avatar(Call& call) {
+  return avatar_of(call, "org");
+}
+
+http::Response any_avatar(Call& call) {
+  return avatar_of(call, "name");
+}
+
+/// Nobody can follow anyone on this hub: the lists are there, and empty.
+http::Response nobody(Call& call, std::string_view param) {
+  require_name(call, param);
+  return reply(json::array{});
+}
+
+http::Response followers_of_user(Call& call) {
+  return nobody(call, "user");
+}
+
+http::Response followers_of_organisation(Call& call) {
+  return nobody(call, "org");
+}
+
 http::Response members(Call& call) {
   const std::string cursor = call.query.get("cursor").value_or("");
   const auto list = call.services.accounts->list_members(call.param("org"), cursor, kMembersPage);
@@ -282,6 +324,42 @@ std::span<const Route> account_routes() {
        .handler = organisation_overview,
        .summary = "An organisation: names, and how many members and repositories.",
        .source = "huggingface_hub hf_api.py get_organization_overview"},
+      {.method = "GET",
+       .pattern = "/api/users/{user}/avatar",
+       .allow = Allow::kAnyone,
+       .handler = user_avatar,
+       .summary = "Where a person's picture is.",
+       .source = "operations.tsv, Retrieve user avatar"},
+      {.method = "GET",
+       .pattern = "/api/organizations/{org}/avatar",
+       .allow = Allow::kAnyone,
+       .handler = organisation_avatar,
+       .summary = "Where an organisation's picture is.",
+       .source = "operations.tsv, Get avatar"},
+      {.method = "GET",
+       .pattern = "/api/avatars/{name}",
+       .allow = Allow::kAnyone,
+       .handler = any_avatar,
+       .summary = "Where the picture of either is.",
+       .source = "operations.tsv, Get avatar"},
+      {.method = "GET",
+       .pattern = "/api/users/{user}/followers",
+       .allow = Allow::kAnyone,
+       .handler = followers_of_user,
+       .summary = "Who follows a person: nobody can here.",
+       .source = "huggingface_hub hf_api.py list_user_followers"},
+      {.method = "GET",
+       .pattern = "/api/users/{user}/following",
+       .allow = Allow::kAnyone,
+       .handler = followers_of_user,
+       .summary = "Whom a person follows: nobody can here.",
+       .source = "huggingface_hub hf_api.py list_user_following"},
+      {.method = "GET",
+       .pattern = "/api/organizations/{org}/followers",
+       .allow = Allow::kAnyone,
+       .handler = followers_of_organisation,
+       .summary = "Who follows an organisation: nobody can here.",
+       .source = "huggingface_hub hf_api.py list_organization_followers"},
       {.method = "GET",
        .pattern = "/api/organizations/{org}/members",
        .allow = Allow::kAnyone,

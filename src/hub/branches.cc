@@ -137,7 +137,8 @@ std::string Commits::super_squash(const Caller& caller, const Repo& repo, std::s
   git::Revision revision = git.require_revision(branch);
   if (!revision.ref.starts_with(git::kBranchPrefix) &&
       !revision.ref.starts_with(git::kPullRequestPrefix)) {
-    throw_no_revision(branch);
+    // huggingface_hub 2.4.0, super_squash_history: "You cannot squash history on tags", with 400.
+    throw Error(ErrorKind::kInvalid, "Invalid reference for a branch: " + std::string(branch));
   }
   require_plain_text(message, "The message");
   std::string title(trim(message));

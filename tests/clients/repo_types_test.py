@@ -4,7 +4,7 @@ import os
 
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi, hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import BadRequestError, EntryNotFoundError, RevisionNotFoundError
 
 
 @pytest.fixture(params=["model", "dataset", "space"])
@@ -56,6 +56,11 @@ def test_history_is_squashed(api, repo):
         api.upload_file(**repo, path_or_fileobj=str(number).encode(), path_in_repo="n.txt")
     assert len(api.list_repo_commits(**repo)) == 4
     files = sorted(api.list_repo_files(**repo))
+    api.create_tag(**repo, tag="v1")
+    with pytest.raises(BadRequestError, match="Invalid reference for a branch"):
+        api.super_squash_history(**repo, branch="v1")
+    with pytest.raises(RevisionNotFoundError):
+        api.super_squash_history(**repo, branch="absent")
     api.super_squash_history(**repo)
     assert len(api.list_repo_commits(**repo)) == 1
     assert sorted(api.list_repo_files(**repo)) == files
@@ -129,3 +134,8 @@ def test_tags_that_have_a_meaning(api):
     assert {"id": "text-generation", "type": "pipeline_tag", "label": "Text Generation"} in models["pipeline_tag"]
     assert "license:mit" in {tag["id"] for tag in datasets["license"]} & {tag["id"] for tag in models["license"]}
     assert "size_categories:1K<n<10K" in {tag["id"] for tag in datasets["size_categories"]}
+
+
+def test_nobody_follows_anyone(api):
+    assert list(api.list_user_followers("alice")) == list(api.list_user_following("alice")) == []
+    assert list(api.list_organization_followers("acme")) == []

@@ -119,3 +119,12 @@ def test_a_cookie_does_nothing_for_another_site(server, values):
     del request.headers["Sec-fetch-site"]
     request.add_header("Sec-Fetch-Site", "same-origin")
     assert browser.open(request).status == 200
+
+
+def test_what_is_private_does_not_trend(server, values):
+    def names(token: str | None) -> set[str]:
+        status, _, body = server.request("GET", "/api/trending?limit=100", token=token)
+        assert status == 200
+        return {entry["repoData"]["id"] for entry in json.loads(body)["recentlyTrending"]}
+    assert "alice/secret" in names(values["alice"])
+    assert "alice/open" in names(None) and not {"alice/secret"} & (names(None) | names(values["bob"]))

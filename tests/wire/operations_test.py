@@ -40,3 +40,21 @@ def test_each_operation_has_a_row(server, values, name, count_min):
             silent.append((method, asked, body))
     assert not lost
     assert not silent
+
+
+def test_head_answers_as_get_does(server, values):
+    """Each GET of the lists that works, asked by HEAD: the same status and headers, and nothing behind them."""
+    missing = {path for method, path in not_built(server) if method == "GET"}
+    compared = 0
+    for name in ("operations.tsv", "client_operations.tsv"):
+        for method, path, _ in operations(name):
+            if method != "GET" or re.sub(r"\{[^}]*\}", "{}", path) in {re.sub(r"\{[^}]*\}", "{}", known) for known in missing}:
+                continue
+            asked = urllib.parse.quote(re.sub(r"\{(\w+)\}", lambda found: VALUES.get(found[1], "zz"), path))
+            status, headers, body = server.request("GET", asked, token=values["alice"])
+            head_status, head_headers, head_body = server.request("HEAD", asked, token=values["alice"])
+            assert (head_status, head_body) == (status, b""), asked
+            for field in ("Content-Type", "Content-Length", "X-Repo-Commit", "X-Error-Code", "ETag"):
+                assert head_headers.get(field) == headers.get(field), (asked, field)
+            compared += 1
+    assert compared > 40
