@@ -114,6 +114,24 @@ std::optional<Oid> peel(const git_reference* ref) {
   return from_git(git_object_id(raw));
 }
 
+/// The files below refs/ whose names begin with `prefix`.
+std::vector<std::string> loose_names(const fs::path& dir, const std::string& prefix) {
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    std::vector<std::string> names;
+    std::error_code error;
+    for (fs::recursive_directory_iterator at(dir / "refs", error), end; !error && at != end;
+         at.increment(error)) {
+      std::string name = at->path().lexically_relative(dir).string();
+      if (name.starts_with(prefix) && at->is_regular_file(error)) names.push_back(std::move(name));
+      if (error.value() == ENOENT) error.clear();  // The file went away.
+    }
+    if (!error) return names;
+    // A folder that is gone was emptied by `git pack-refs`: once more.
+    if (error.value() != ENOENT) throw_errno("list " + dir.string() + "/refs", error.value());
+  }
+  throw_busy(dir / "refs");
+}
+
 /// Calls `visit` for each ref whose name begins with `prefix` (which ends in '/').
 template <typename Visit>
 void for_each_ref(git_repository* repo, const std::string& prefix, Visit visit) {
@@ -131,11 +149,8 @@ void for_each_ref(git_repository* repo, const std::string& prefix, Visit visit) 
   if (code != GIT_ITEROVER) check(code, "list refs");
   // The iterator passes over a file that it cannot read, and a failing disk would look like a ref
   // that is not there: those are looked up once more, which says why.
-  fs::path dir = git_repository_path(repo);
-  std::error_code error;
-  for (const auto& file : fs::recursive_directory_iterator(dir / "refs", error)) {
-    std::string name = file.path().lexically_relative(dir).string();
-    if (!name.starts_with(prefix) || seen.contains(name) || !file.is_regular_file(error)) continue;
+  for (const std::string& name : loose_names(git_repository_path(repo), prefix)) {
+    if (seen.contains(name)) continue;
     if (Handle<git_reference> found = lookup(repo, name)) visit(found.get());
   }
 }

@@ -31,7 +31,7 @@ EFFECTS = {
     "fsync_folder": (["enospc"], 400),
 }
 ERRORS_A_PASS = 60
-TRIES_MAX = 12
+TRIES_MAX = 40  # One error each, at worst.
 STOPPED = (74, -signal.SIGABRT)  # After a failed flush: base/fs.cc; SQLite's, db/sqlite.cc.
 
 
