@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::string_view kMain = "refs/heads/main";
 constexpr int kSettleAttemptsMax = 10;
+constexpr int kTakeBackTriesMax = 3;
 constexpr size_t kNamedFilesMax = 20;
 
 std::string_view kind_text(ChangeKind kind) {
@@ -234,9 +235,16 @@ void Receive::take_back(const Repo& repo, git::GitRepo& git,
   });
   for (const RefUpdateRow& row : rows) {
     if (!pending.contains(row.id)) continue;
-    git.update_ref_cas({.full_name = row.ref,
-                        .expected_old = oid_or_nothing(row.new_oid),
-                        .new_target = oid_or_nothing(row.old_oid)});
+    for (int tries_left = kTakeBackTriesMax; true;) {
+      try {
+        git.update_ref_cas({.full_name = row.ref,
+                            .expected_old = oid_or_nothing(row.new_oid),
+                            .new_target = oid_or_nothing(row.old_oid)});
+        break;
+      } catch (const Error&) {  // A failing disk may do it the next time.
+        if (--tries_left == 0) throw;
+      }
+    }
   }
 }
 

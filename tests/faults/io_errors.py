@@ -9,6 +9,7 @@ failed. Afterwards, on a good disk again, all is there and whole.
 """
 
 import argparse
+import http.client
 import random
 import signal
 import sys
@@ -121,9 +122,12 @@ class Pass:
 
     def _stopped(self, name: str) -> bool:
         """Whether the hub has ended, as after a failed flush it must; then it is started again."""
-        if self.bench._alive():
+        try:
+            self.bench.server.request("GET", "/health")  # Any answer: it may have met an error too.
             return False
-        status = self.bench.server.process.wait()
+        except (OSError, http.client.HTTPException):
+            pass
+        status = self.bench.server.process.wait(timeout=30)
         if status not in STOPPED:
             self._problem(name, f"the hub ended with {status}: {self.bench.server.log()[-1500:]}")
         self.outcome.stops += 1
