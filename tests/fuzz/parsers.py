@@ -38,7 +38,7 @@ PARSERS = [
     Parser("LFS pointers", "LfsPointer::parse", "pointer_fuzz"),
     Parser(".gitattributes and .gitignore", "Attributes::parse Ignore::parse", "attributes_fuzz"),
     Parser("cards: front matter, YAML, validation, derived tags", "parse_yaml validate derive", "yaml_fuzz"),
-    Parser("safetensors headers and indexes", "read_safetensors safetensors_index_shards", "safetensors_fuzz"),
+    Parser("safetensors headers and indexes", "read_safetensors read_safetensors_header safetensors_index_shards", "safetensors_fuzz"),
     Parser("GGUF headers", "read_gguf", "gguf_fuzz"),
     Parser("config.json and its kin", "read_config", "config_fuzz"),
     Parser("xorbs, chunk records, chunk tables", "parse_record_header XorbValidator::feed XorbValidator::finish end_record ChunkTable::decode", "xorb_fuzz"),

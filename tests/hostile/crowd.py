@@ -280,8 +280,10 @@ def clone_of(server: Server) -> bytes:
 async def overload(server: Server, seconds: float, factor: int = 4) -> Overload:
     """`factor` times as many requests a second as the hub can answer, each on a connection of its own."""
     address, work = address_of(server), clone_of(server)
-    peak = await ask_for(address, 3, 32, work)
-    per_s = len(peak.seconds) / 3
+    peak, measured_s = Answers(), 3
+    while not peak.seconds:  # What went before may still be at work on a busy machine.
+        peak = await ask_for(address, measured_s, 32, work)
+    per_s = len(peak.seconds) / measured_s
     usual_s = sorted(peak.seconds)[len(peak.seconds) // 2]
     answers, tasks = Answers(), set()
 
