@@ -323,11 +323,12 @@ def raise_own_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def publish(many: Crowd, lazy: Slow, pressed: Overload) -> None:
+def publish(many: Crowd, lazy: Slow, pressed: Overload, options: argparse.Namespace) -> None:
     ends = "; ".join(f"{kind}: {', '.join(f'{count} {how}' for how, count in ends.items())}" for kind, ends in lazy.sent_away.items())
     statuses = ", ".join(f"{count:,} x {status}" for status, count in sorted(pressed.answers.statuses.items()))
     figures.write(
-        "reliability", "70-crowds", title="Slow and many clients", command="scripts/nightly crowds",
+        "reliability", "70-crowds", title="Slow and many clients", command="scripts/nightly crowds, or: python tests/hostile/crowd.py "
+                f"--idle {options.idle} --active {options.active} --slow {options.slow} --overload-s {options.overload_s:.0f}",
         columns=["what", "outcome", "clients that behaved", "memory of the hub"],
         rows=[
             [f"{many.idle:,} idle connections, {len(many.among.seconds):,} requests beside them",
@@ -369,7 +370,7 @@ def main() -> int:
     finally:
         server.remove()
     if options.publish:
-        publish(many, lazy, pressed)
+        publish(many, lazy, pressed, options)
     wrong = [
         many.refused or many.lost or many.among.failures,
         many.rss_mb > 400,
