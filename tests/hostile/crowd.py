@@ -56,15 +56,21 @@ def rss_mb(pid: int, name: str = "VmRSS") -> float:
     raise RuntimeError(f"/proc/{pid}/status has no {name}")
 
 
+def forget_highest(pid: int) -> None:
+    """VmHWM begins anew (proc(5), clear_refs)."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
 def address_of(server: Server) -> tuple[str, int]:
     return "127.0.0.1", urlsplit(server.url).port
 
 
 def seed(server: Server) -> None:
-    """A large public file, for those who read slowly."""
+    """A large public file, for those who read slowly, and a small repository to clone."""
     token = server.add_token("alice")
-    status, _, body = server.request("POST", "/api/repos/create", {"name": "large"}, token)
-    assert status == 200, body
+    for name in ("large", "small"):
+        status, _, body = server.request("POST", "/api/repos/create", {"name": name}, token)
+        assert status == 200, body
     content = base64.b64encode(os.urandom(LARGE_BYTES)).decode()
     lines = "\n".join(json.dumps(line) for line in (
         {"key": "header", "value": {"summary": "large"}},
@@ -178,6 +184,7 @@ class Slow:
     sent_away: dict[str, dict[str, int]]  # By kind: how each connection ended.
     normal: Answers
     seconds: float
+    rss_mb: float  # The highest.
 
 
 async def _drip(address: tuple[str, int], first: bytes, drop: bytes, every_s: float, limit_s: float) -> str:
@@ -233,6 +240,7 @@ async def _sip(address: tuple[str, int], limit_s: float) -> str:
 async def slow(server: Server, each: int, limit_s: float = 150) -> Slow:
     """`each` clients of each slow kind at once, and four that behave."""
     address = address_of(server)
+    forget_highest(server.process.pid)
     begin = time.monotonic()
     kinds = {
         # slowhttptest -H: a header now and then.
@@ -252,7 +260,7 @@ async def slow(server: Server, each: int, limit_s: float = 150) -> Slow:
     end.set()
     await asyncio.gather(*asking)
     return Slow({kind: {how: list(all_of).count(how) for how in sorted(set(all_of))} for kind, all_of in zip(kinds, ends)},
-                normal, time.monotonic() - begin)
+                normal, time.monotonic() - begin, rss_mb(server.process.pid, "VmHWM"))
 
 
 # ---- too much
@@ -270,16 +278,17 @@ class Overload:
 
 def clone_of(server: Server) -> bytes:
     """What costs the hub some milliseconds for a line of text: git asks for the objects of a branch."""
-    _, _, refs = server.request("GET", "/alice/large.git/info/refs?service=git-upload-pack")
+    _, _, refs = server.request("GET", "/alice/small.git/info/refs?service=git-upload-pack")
     oid = re.search(rb"([0-9a-f]{40}) refs/heads/main", refs)[1].decode()
     body = f"0032want {oid}\n00000009done\n".encode()
-    return (b"POST /alice/large.git/git-upload-pack HTTP/1.1\r\nHost: hub\r\n"
+    return (b"POST /alice/small.git/git-upload-pack HTTP/1.1\r\nHost: hub\r\n"
             b"Content-Type: application/x-git-upload-pack-request\r\nContent-Length: %d\r\n\r\n" % len(body)) + body
 
 
 async def overload(server: Server, seconds: float, factor: int = 4) -> Overload:
     """`factor` times as many requests a second as the hub can answer, each on a connection of its own."""
     address, work = address_of(server), clone_of(server)
+    forget_highest(server.process.pid)
     peak, measured_s = Answers(), 3
     while not peak.seconds:  # What went before may still be at work on a busy machine.
         peak = await ask_for(address, measured_s, 32, work)
@@ -337,7 +346,8 @@ def publish(many: Crowd, lazy: Slow, pressed: Overload, options: argparse.Namesp
              f"(without the idle: {many.alone.quantile_ms(.5):.1f} and {many.alone.quantile_ms(.99):.0f})",
              f"{many.rss_mb:.0f} MiB, {(many.rss_mb - many.rss_before_mb) * 1024 / many.idle:.1f} KiB an idle connection"],
             [f"slow heads, bodies, chunks, readers, and silence, all at once, for {lazy.seconds:.0f} s", ends,
-             f"{len(lazy.normal.seconds):,} answered, {len(lazy.normal.failures)} failed, p99 {lazy.normal.quantile_ms(.99):.0f} ms", ""],
+             f"{len(lazy.normal.seconds):,} answered, {len(lazy.normal.failures)} failed, p99 {lazy.normal.quantile_ms(.99):.0f} ms",
+             f"at most {lazy.rss_mb:.0f} MiB"],
             [f"{pressed.offered_per_s:.0f} requests a second where {pressed.peak_per_s:.0f} can be answered, {pressed.offered:,} in all",
              f"{statuses}, {len(pressed.answers.failures)} without an answer, {pressed.answers.without_retry_after} refusals without Retry-After",
              f"as before {pressed.recovered_s:.1f} s after the last of them", f"at most {pressed.rss_mb:.0f} MiB"],
