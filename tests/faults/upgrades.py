@@ -88,11 +88,19 @@ class FormerSqlite(Former):
         return found
 
 
+def _name_of(url: str) -> str:
+    return url.rsplit("/", 1)[1]
+
+
 class FormerPostgres(Former):
     def _make(self) -> None:
-        now = self.bench.server.database
-        self.template = now + f"_v{self.version}"
-        self._psql(now, f"CREATE DATABASE {self.template.rsplit('/', 1)[1]}")
+        self.database = self.bench.server.database
+        now = self.database + "_saved"  # put_back() drops the one that is worked on.
+        admin = os.environ["HEARTH_TEST_POSTGRES"]
+        if not self._psql(admin, f"SELECT 1 FROM pg_database WHERE datname = '{_name_of(now)}'"):
+            self._psql(admin, f"CREATE DATABASE {_name_of(now)} TEMPLATE {_name_of(self.database)}")
+        self.template = self.database + f"_v{self.version}"
+        self._psql(admin, f"CREATE DATABASE {_name_of(self.template)}")
         self._tool(self.template, str(self.version))
         tables = self._psql(self.template, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_version'")
         for table in tables.split():
@@ -103,11 +111,10 @@ class FormerPostgres(Former):
             for column in self._psql(self.template, "SELECT column_name FROM information_schema.columns WHERE table_name = "
                                      f"'{table}' AND (is_identity = 'YES' OR column_default LIKE 'nextval%')").split():
                 self._psql(self.template, f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'), max({column})) FROM {table}")
-        self.database = now
 
     def put_back(self) -> None:
         super().put_back()
-        name, template = (url.rsplit("/", 1)[1] for url in (self.database, self.template))
+        name, template = _name_of(self.database), _name_of(self.template)
         admin = os.environ["HEARTH_TEST_POSTGRES"]
         self._psql(admin, f"DROP DATABASE {name} WITH (FORCE)")
         self._psql(admin, f"CREATE DATABASE {name} TEMPLATE {template}")
