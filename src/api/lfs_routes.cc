@@ -252,7 +252,8 @@ http::Response batch(Call& call) {
     objects.push_back(wanted_from(item));
     if (objects.back().problem.empty()) oids.push_back(objects.back().oid);
   }
-  auto known = call.services.xet->find_many(call.repo().id, oids);
+  auto known = upload ? call.services.xet->promise(call.repo().id, oids)
+                      : call.services.xet->find_many(call.repo().id, oids);
   Transfer transfer = upload ? choose_transfer(call, request, objects) : Transfer::kBasic;
   json::array answers;
   for (const Wanted& wanted : objects) {

@@ -207,9 +207,7 @@ http::Response data(Call& call) {
     });
     if (!is_signed) throw Error(ErrorKind::kForbidden, "This range was not signed.");
   }
-  auto append = [&](http::ByteRange range, http::Body& body) {
-    append_checked(xorb, range, body);
-  };
+  auto append = [&](http::ByteRange range, http::Body& body) { append_checked(xorb, range, body); };
   http::Response response;
   if (request.ranges.size() == 1) {
     response = http::Response::empty(206);
@@ -240,7 +238,8 @@ http::Response head_xorb(Call& call) {
 /// what others store. 404 is "no grants here": the client then sends the xorb itself.
 http::Response xorb_grant(Call& call) {
   xet::MerkleHash hash = hash_param(call);
-  bool known = call.services.xet->may_reference(hash, cas_caller(call), may_read_of(call));
+  bool known = call.services.xet->may_reference(hash, cas_caller(call), may_read_of(call)) &&
+               call.services.xet->promise_xorb(hash);
   return http::Response::empty(known ? 200 : 404);
 }
 

@@ -302,6 +302,15 @@ class CommandLine {
   }
 
   void add_rest() {
+    CLI::App* gc = add(root_, "gc", "Remove what nothing refers to any more",
+                       "  hearth gc --dry-run\n  hearth gc --json\n"
+                       "The hub may work meanwhile; it does the same by itself once a day "
+                       "(--gc-interval-hours).\n");
+    gc->add_flag("--dry-run", gc_.dry_run, "Only say what would go");
+    gc->add_flag("--json", gc_.as_json, "Print JSON, for programs");
+    add_keeping_options(*gc, settings_[gc]);
+    act(gc, [this](Instance& instance) { gc_command(instance, gc_); });
+
     CLI::App* check = add(root_, "verify", "Compare everything that is stored with its hashes",
                           "  hearth verify --data ./data\n  hearth verify --rebuild\nExits with 1 "
                           "when something is damaged.\n");
@@ -367,6 +376,7 @@ class CommandLine {
   bool undo_ = false;
   bool rebuild_ = false;
   RepoDeleteOptions repo_delete_;
+  GcCommandOptions gc_;
   BackupCommandOptions backup_;
   RestoreCommandOptions restore_;
 };

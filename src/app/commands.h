@@ -59,6 +59,12 @@ void repo_deleted(Instance& instance, bool as_json);
 /// `as` is another name for it, without the type; empty: its own.
 void repo_undelete(Instance& instance, const std::string& repo, const std::string& as);
 
+struct GcCommandOptions {
+  bool dry_run = false;
+  bool as_json = false;
+};
+void gc_command(Instance& instance, const GcCommandOptions& options);
+
 void task_list(Instance& instance, const std::string& state, int64_t limit, bool as_json);
 void audit_list(Instance& instance, const std::string& target, int64_t limit, bool as_json);
 

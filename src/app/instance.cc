@@ -72,6 +72,9 @@ Instance::Instance(Settings wanted, const Clock& with_clock)
       blobs(settings.data_dir, std::chrono::seconds(settings.trust_checked_s)),
       large_files(*database, blobs, clock, {.data_dir = settings.data_dir, .secret = secret}),
       parts(context()),
+      gc(context(), parts.repositories, parts.receive, blobs,
+         {.unused_delay_ms = int64_t{settings.gc_delay_hours} * 3600 * 1000,
+          .xorb_delay_ms = int64_t{settings.gc_xorb_delay_days} * 24 * 3600 * 1000}),
       listing(*database, access),
       downloads(*database, clock),
       likes(*database, clock, access),
@@ -119,6 +122,7 @@ api::Services Instance::services() {
 
 void Instance::register_tasks(hub::TaskRunner& runner) {
   parts.repositories.register_tasks(runner);
+  gc.register_tasks(runner);
   runner.handle("xet.ingest", [this](hub::TaskContext& task) {
     auto stop_when_told = [&task] {
       if (task.stopping()) throw Error(ErrorKind::kUnavailable, "The task was told to stop.");

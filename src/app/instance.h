@@ -13,6 +13,7 @@
 #include "hub/accounts.h"
 #include "hub/audit.h"
 #include "hub/downloads.h"
+#include "hub/gc.h"
 #include "hub/installation.h"
 #include "hub/likes.h"
 #include "hub/listing.h"
@@ -44,6 +45,7 @@ class Instance {
   blob::BlobStore blobs;
   xet::XetStore large_files;
   hub::RepositoryParts parts;
+  hub::GarbageCollector gc;
   hub::Listing listing;
   hub::Downloads downloads;
   hub::Likes likes;

@@ -1,4 +1,4 @@
-// What is kept how long: deleting repositories and bringing them back.
+// What is kept how long: deleting repositories and bringing them back, collecting garbage.
 
 #include <cstdio>
 #include <iostream>
@@ -76,6 +76,39 @@ void repo_undelete(Instance& instance, const std::string& name, const std::strin
                                           " called " + taken.existing().repo_id.full() +
                                           " by now. Name another with --as.");
   }
+}
+
+void gc_command(Instance& instance, const GcCommandOptions& options) {
+  hub::GcReport report = instance.gc.run({.dry_run = options.dry_run});
+  if (options.as_json) return say_json(report.to_json());
+  std::vector<std::vector<std::string>> rows = {
+      {options.dry_run ? "WOULD GO" : "GONE", "COUNT", "BYTES"}};
+  auto add = [&](const std::string& kind, const xet::Collected& found, bool has_bytes = true) {
+    rows.push_back(
+        {kind, std::to_string(found.count), has_bytes ? std::to_string(found.bytes) : "-"});
+  };
+  add("deleted repositories", report.repositories, false);
+  add("large files that no commit names", report.objects);
+  add("files that no repository has", report.stored.files);
+  add("  stored whole files", report.stored.blobs);
+  add("  stored xorbs", report.stored.xorbs);
+  add("  stored shards", report.stored.shards);
+  add("  caches", report.stored.caches);
+  add("git repositories that were tidied", report.git);
+  add("interrupted uploads", report.uploads, false);
+  say_table(rows);
+  say(std::string(options.dry_run ? "This would free " : "Freed ") +
+      std::to_string(report.freed_bytes()) + " bytes on the disk. " +
+      std::to_string(report.waiting.count) + " large files of " +
+      std::to_string(report.waiting.bytes) + " bytes wait for their time to be over.");
+  if (options.dry_run) {
+    say("What becomes free only when these have gone is not counted here, nor are git's objects.");
+  }
+  if (report.busy_count > 0) {
+    say(std::to_string(report.busy_count) +
+        " repositories were left for the next time: see the log.");
+  }
+  if (report.held_off) say("A backup runs: what it may need was left for the next time.");
 }
 
 }  // namespace hearth::app

@@ -16,7 +16,8 @@ namespace {
 constexpr auto kFileKeys = std::to_array<std::string_view>(
     {"database", "listen", "tls-cert", "tls-key", "listen-http", "redirect-http", "public-url",
      "anonymous-read", "trust-forwarded", "pool-threads", "log-level", "lfs-part-bytes",
-     "trust-checked-s", "chunk-lfs-uploads", "data", "undelete-days"});
+     "trust-checked-s", "chunk-lfs-uploads", "data", "undelete-days", "gc-interval-hours",
+     "gc-delay-hours", "gc-xorb-delay-days"});
 
 constexpr const char* kDefaultData = "./data";
 /// What the Debian package installs.
@@ -110,10 +111,30 @@ void add_keeping_options(CLI::App& command, Settings& settings) {
       ->envname("HEARTH_UNDELETE_DAYS")
       ->check(CLI::Range(0, 3650))
       ->capture_default_str();
+  command
+      .add_option("--gc-delay-hours", settings.gc_delay_hours,
+                  "How long a large file is kept that no commit names")
+      ->envname("HEARTH_GC_DELAY_HOURS")
+      ->check(CLI::Range(0, 87'600))
+      ->capture_default_str();
+  command
+      .add_option(
+          "--gc-xorb-delay-days", settings.gc_xorb_delay_days,
+          "How long stored chunks are kept after their last use; clients that uploaded them "
+          "count on 21 days")
+      ->envname("HEARTH_GC_XORB_DELAY_DAYS")
+      ->check(CLI::Range(0, 3650))
+      ->capture_default_str();
 }
 
 void add_server_options(CLI::App& command, Settings& settings) {
   add_keeping_options(command, settings);
+  command
+      .add_option("--gc-interval-hours", settings.gc_interval_hours,
+                  "How often the server collects garbage; 0: only by 'hearth gc'")
+      ->envname("HEARTH_GC_INTERVAL_HOURS")
+      ->check(CLI::Range(0, 168))
+      ->capture_default_str();
   command.add_option("--listen", settings.listen, "ADDRESS:PORT; port 0 takes any free one")
       ->envname("HEARTH_LISTEN")
       ->capture_default_str();

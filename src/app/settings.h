@@ -45,6 +45,13 @@ struct Settings {
   /// How long a deleted repository can be brought back; 0: not at all.
   int undelete_days = 7;
 
+  /// How often the server collects garbage; 0: never by itself.
+  int gc_interval_hours = 24;
+  /// How long a large file is kept that no commit names. The links of an upload are good for a day.
+  int gc_delay_hours = 48;
+  /// How long a xorb is kept after its last use; clients count on 21 days (docs/storage.md).
+  int gc_xorb_delay_days = 22;
+
   std::string database_url() const;
 };
 

@@ -135,6 +135,8 @@ void BlobStore::Upload::commit() {
   // one is replaced by what was just checked.
   if (state_->is_stored()) {
     fsync_dir(state_->target.parent_path());  // Whoever renamed it may not have come this far.
+    // As young as one that was just stored: until a row names it, its age is what keeps it.
+    ::utimensat(AT_FDCWD, state_->target.c_str(), nullptr, 0);
     state_.reset();
     return;
   }

@@ -6,6 +6,7 @@
 
 #include <git2.h>
 #include <git2/sys/repository.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -253,6 +254,8 @@ void GitRepo::maintain() {
     }
     return found;
   };
+  Fd alone = internal::lock_file(state_->dir / "packing.lock", LOCK_EX, {});
+  if (!alone) return;  // It is being packed.
   remove_stale_quarantines(state_->dir);
   size_t loose_refs = 0;
   std::error_code error;

@@ -1,6 +1,7 @@
 #pragma once
 // One bare repository: refs, trees, blobs, history.
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -173,6 +174,20 @@ struct RefUpdate {
 
 enum class RefUpdateResult { kDone, kChangedMeanwhile };
 
+/// While one lives, no object of the repository is removed: what its owner found there, unreachable
+/// or not, may get a ref. A lock of the file DIR/objects.lock, shared by any number of writers and
+/// held alone by GitRepo::collect_garbage; it ends with its process.
+class ObjectsKept {
+ public:
+  /// Holds nothing.
+  ObjectsKept() = default;
+  /// Nothing after `wait`. A folder that is not there needs no lock: what follows will say so.
+  static std::optional<ObjectsKept> take(const fs::path& repo_dir, std::chrono::milliseconds wait);
+
+ private:
+  Fd fd_;
+};
+
 /// An open bare repository. Cheap to open (a fraction of a millisecond); use one object in one
 /// thread at a time. Any number of them, in any number of processes, may work on one repository.
 ///
@@ -305,6 +320,10 @@ class GitRepo {
   std::vector<std::string> fsck() const;
   /// Packs loose objects and small packs when there are many. Cheap when there is nothing to do.
   void maintain();
+  /// Removes objects that no ref reaches and that are older than `age_s` seconds (by the clock of
+  /// the machine), and packs the rest. Returns how many bytes of the folder that freed; nothing
+  /// when another process packs it now, or somebody writes all the time. Writers wait meanwhile.
+  std::optional<uint64_t> collect_garbage(int64_t age_s);
 
  private:
   void pack_objects(bool again);

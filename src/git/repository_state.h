@@ -5,6 +5,13 @@
 #include "git/open_repositories.h"
 #include "git/repository.h"
 
+namespace hearth::git::internal {
+
+/// Opens (and makes) a lock file and takes flock(2) `operation`. Empty after `wait`.
+Fd lock_file(const fs::path& path, int operation, std::chrono::milliseconds wait);
+
+}  // namespace hearth::git::internal
+
 namespace hearth::git {
 
 struct GitRepo::State {

@@ -150,8 +150,16 @@ Receive::Receive(HubContext context, PathIndex& path_index)
     : context_(std::move(context)), path_index_(path_index) {}
 
 RepoLock Receive::lock(const Repo& repo) {
-  RepoLock held(locks_[std::hash<std::string>()(repo.id) % locks_.size()], std::defer_lock);
-  if (!held.try_lock_for(std::chrono::seconds(30))) {
+  constexpr auto kWait = std::chrono::seconds(30);
+  RepoLock held;
+  held.mine_ = {locks_[std::hash<std::string>()(repo.id) % locks_.size()], std::defer_lock};
+  bool locked = held.mine_.try_lock_for(kWait);
+  if (locked) {
+    auto kept = git::ObjectsKept::take(git_dir(context_, repo.id), kWait);
+    locked = kept.has_value();
+    if (locked) held.kept_ = std::move(*kept);
+  }
+  if (!locked) {
     throw Error(ErrorKind::kUnavailable,
                 "This repository is being changed by others. Please try again.",
                 {.retry_after_s = 5});
@@ -163,6 +171,11 @@ std::optional<int64_t> Receive::apply(const RepoLock& held, const Actor& by, con
                                       git::GitRepo& git, git::Quarantine* quarantine,
                                       Change change) {
   HEARTH_ASSERT(held.owns_lock(), "a change of a repository holds its lock");
+  if (quarantine == nullptr && change.blobs.empty() && !change.ref.new_oid.empty()) {
+    // A ref for what is there already. When no ref has reached it for a while, its large files may
+    // have gone.
+    change.blobs = git.new_objects({*oid_or_nothing(change.ref.new_oid)}).blobs;
+  }
   check_content(repo, change.blobs);
   check_git_files(git, quarantine, change.blobs);
   finish_pending(repo);
@@ -186,6 +199,7 @@ std::optional<int64_t> Receive::apply(const RepoLock& held, const Actor& by, con
       taken = next_discussion_number(tx, repo.id);
       row.ref = std::string(git::kPullRequestPrefix) + std::to_string(*taken);
     }
+    require_objects(tx, repo, pointers);
     insert_pending(tx, row);
     insert_pointers(tx, repo.id, pointers);
     delete_lfs_deletions(tx, repo.id, sha256s_of(pointers));
@@ -305,6 +319,20 @@ void Receive::check_content(const Repo& repo, const std::vector<git::NewBlob>& b
     throw Error(ErrorKind::kUnprocessable,
                 "These LFS objects were not uploaded to this repository: " + listing(missing) +
                     ". Upload them first (git lfs push --all).");
+  }
+}
+
+void Receive::require_objects(db::Tx& tx, const Repo& repo,
+                              const std::vector<PointerRow>& pointers) {
+  std::vector<std::string> wanted;
+  for (const PointerRow& pointer : pointers) wanted.push_back(pointer.sha256);
+  auto stored = xet::XetStore::find_many_in(tx, repo.id, wanted);
+  for (const std::string& sha256 : wanted) {
+    if (stored.contains(sha256)) continue;
+    throw Error(ErrorKind::kUnprocessable,
+                "The LFS object " + sha256 +
+                    " was removed meanwhile, because nothing had referred "
+                    "to it for long. Upload it again.");
   }
 }
 

@@ -28,6 +28,7 @@
 namespace hearth::hub {
 
 class PathIndex;
+struct PointerRow;
 struct RefUpdateRow;
 
 /// One ref to move. Empty oids: it is not there yet, or is to be deleted.
@@ -65,9 +66,17 @@ struct Change {
   std::optional<MergePullRequest> merge = {};
 };
 
-/// One writer of a repository in this process at a time. Other processes meet at the
-/// compare-and-swap.
-using RepoLock = std::unique_lock<std::timed_mutex>;
+/// One writer of a repository in this process at a time; other processes meet at the
+/// compare-and-swap. While anyone writes, in whichever process, no object of git is collected.
+class RepoLock {
+ public:
+  bool owns_lock() const { return mine_.owns_lock(); }
+
+ private:
+  friend class Receive;
+  std::unique_lock<std::timed_mutex> mine_;
+  git::ObjectsKept kept_;
+};
 
 /// Safe from any thread and process.
 class Receive {
@@ -121,6 +130,9 @@ class Receive {
                            const std::vector<RefUpdateRow>& rows);
   void take_back(const Repo& repo, git::GitRepo& git, const std::vector<RefUpdateRow>& rows);
   /// A line for the person who pushes when this command is not to be; empty when it may go on.
+  /// Within the transaction that names them, with the row of the repository locked: what
+  /// check_content saw may have been collected since. Throws kUnprocessable.
+  void require_objects(db::Tx& tx, const Repo& repo, const std::vector<PointerRow>& pointers);
   std::string why_refused(const Caller& caller, const Repo& repo, git::GitRepo& git,
                           const git::PushCommand& command);
 

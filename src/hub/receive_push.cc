@@ -163,6 +163,7 @@ std::string Receive::push(const Caller& caller, const Repo& repo, git::ReceivePa
     for (size_t i = 0; i < commands.size(); ++i) {
       if (results[i].refusal.empty()) insert_pending(tx, rows[i]);
     }
+    require_objects(tx, repo, pointers);
     insert_pointers(tx, repo.id, pointers);
     delete_lfs_deletions(tx, repo.id, sha256s_of(pointers));
     return true;

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "xet/collect_rows.h"
 #include "xet/xet.h"
 #include "xet/xet_rows.h"
 
@@ -250,8 +251,17 @@ void ShardRegistration::State::commit() {
       }
     }
   }
+  std::vector<std::string> names;
+  for (const Recipe& recipe : recipes) names.push_back(recipe.sha256);
   store.database_.write([&](db::Tx& tx) {
     int64_t now_ms = store.clock_.now_ms();
+    rows::lock_names(tx, names);
+    // The same shard may have stood here without use, and have been collected in this moment.
+    if (fs::path path = store.shard_path(stored_hash); !fs::exists(path)) {
+      DurableFile file(path, store.data_dir() / "uploads");
+      file.write(bytes);
+      file.commit(0444);
+    }
     for (const auto& [xorb, table] : tables) {
       // A collector may have run since the check: the rows only appear if the xorbs are there.
       if (!rows::touch_xorb(tx, xorb, now_ms)) refuse_absent(xorb);

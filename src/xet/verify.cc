@@ -167,6 +167,12 @@ blob::VerifyReport XetStore::rebuild() {
           if (!file.sha256) continue;  // Never in a shard that was stored here.
           Recipe recipe{.file_hash = file.hash, .sha256 = *file.sha256, .terms = file.terms};
           for (const Term& term : file.terms) recipe.size_bytes += term.unpacked_bytes;
+          // A file that nobody has any more may stand in a shard with others that are in use. Its
+          // xorbs are gone, or lost: then the repositories that name it are for verify to tell.
+          bool whole = std::ranges::all_of(file.terms, [&](const Term& term) {
+            return rows::find_table(tx, term.xorb).has_value();
+          });
+          if (!whole) continue;
           rows::insert_file(tx, recipe, clock_.now_ms());
           if (file.terms.empty()) continue;
           const Term& first = file.terms.front();
@@ -176,6 +182,7 @@ blob::VerifyReport XetStore::rebuild() {
           }
         }
         for (const ShardXorb& xorb : shard.xorbs) {
+          if (!rows::find_table(tx, xorb.hash)) continue;
           for (const ShardChunk& chunk : xorb.chunks) {
             if (chunk.hash.modulo(kDedupModulo) == 0) {
               dedup.push_back({.chunk = chunk.hash, .xorb = xorb.hash});

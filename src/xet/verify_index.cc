@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "xet/collect_rows.h"
 #include "xet/shard.h"
 #include "xet/walks.h"
 #include "xet/xet.h"
@@ -41,8 +42,8 @@ std::vector<std::pair<std::string, MerkleHash>> XetStore::stray_uses() const {
   std::string repo_id;
   std::optional<MerkleHash> after;
   while (true) {
-    auto page = database_.read(
-        [&](db::Tx& tx) { return rows::uses_after(tx, repo_id, after, kPage); });
+    auto page =
+        database_.read([&](db::Tx& tx) { return rows::uses_after(tx, repo_id, after, kPage); });
     for (const auto& [owner, xorb] : page) {
       if (owner != repo_id || !after) {
         allowed.clear();
@@ -60,7 +61,9 @@ std::vector<std::pair<std::string, MerkleHash>> XetStore::stray_uses() const {
       }
       repo_id = owner;
       after = xorb;
-      if (!allowed.contains(xorb)) strays.push_back({owner, xorb});
+      if (allowed.contains(xorb)) continue;
+      bool due = database_.read([&](db::Tx& tx) { return rows::are_rights_due(tx, owner); });
+      if (!due) strays.push_back({owner, xorb});
     }
     if (page.size() < kPage) return strays;
   }
@@ -89,9 +92,8 @@ blob::VerifyReport XetStore::verify_index() const {
   if (!strays.empty()) {
     // A shard may have come between the walk over the shards and the one over the rows.
     auto again = stray_uses();
-    std::erase_if(strays, [&](const auto& use) {
-      return std::ranges::find(again, use) == again.end();
-    });
+    std::erase_if(strays,
+                  [&](const auto& use) { return std::ranges::find(again, use) == again.end(); });
   }
   for (const auto& [repo_id, xorb] : strays) {
     tell(fmt::format("repository {} may refer to xorb {}, which none of its files is made of",

@@ -9,15 +9,15 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "xet/collect_rows.h"
 #include "xet/table_cache.h"
 #include "xet/xet_rows.h"
 
 namespace hearth::xet {
 namespace {
 
-constexpr int64_t kDayMs = 24 * 3600 * 1000;
 // A client may refer to a xorb it sent long ago: its session data is valid for 21 days (xet 6).
-constexpr int64_t kUploadRightMs = 22 * kDayMs;
+constexpr int64_t kUploadRightMs = kXorbDelayMs;
 // How long a client may use a dedup answer. Less than the 22 days that unused xorbs are kept.
 constexpr int64_t kDedupAnswerMs = 14 * kDayMs;
 constexpr int64_t kDedupKeyMs = 7 * kDayMs;
@@ -121,6 +121,13 @@ void XetStore::link_whole(const std::string& repo_id, const blob::Expected& obje
     throw Error(ErrorKind::kInvalid, "The large file was not uploaded, or has another size.");
   }
   database_.write([&](db::Tx& tx) {
+    rows::lock_names(tx, {object.sha256});
+    // The garbage collection may have found it unused in the moment before.
+    if (blobs_.size_of(object.sha256) != object.size_bytes &&
+        !rows::find_file_by_sha256(tx, object.sha256)) {
+      throw Error(ErrorKind::kUnavailable, "The large file was removed meanwhile. Send it again.",
+                  {.retry_after_s = 1});
+    }
     rows::insert_object(tx, repo_id, {.sha256 = object.sha256, .size_bytes = object.size_bytes},
                         clock_.now_ms());
     if (also) also(tx);
@@ -130,6 +137,7 @@ void XetStore::link_whole(const std::string& repo_id, const blob::Expected& obje
 bool XetStore::relink(const std::string& repo_id, const blob::Expected& object) {
   bool is_whole = blobs_.size_of(object.sha256) == object.size_bytes;
   return database_.write([&](db::Tx& tx) {
+    rows::lock_names(tx, {object.sha256});
     LargeObject found{.sha256 = object.sha256, .size_bytes = object.size_bytes};
     auto recipe = rows::find_file_by_sha256(tx, object.sha256);
     if (recipe && recipe->size_bytes != object.size_bytes) recipe.reset();
@@ -150,8 +158,14 @@ std::optional<LargeObject> XetStore::find_in(db::Tx& tx, const std::string& repo
   return rows::find_object(tx, repo_id, sha256);
 }
 
+std::map<std::string, LargeObject> XetStore::find_many_in(db::Tx& tx, const std::string& repo_id,
+                                                          const std::vector<std::string>& sha256s) {
+  return rows::find_objects(tx, repo_id, sha256s);
+}
+
 void XetStore::copy_repo(db::Tx& tx, const std::string& from_repo_id, const std::string& to_repo_id,
                          int64_t now_ms) {
+  rows::lock_all_names(tx);
   rows::copy_objects(tx, from_repo_id, to_repo_id, now_ms);
   rows::copy_uses(tx, from_repo_id, to_repo_id);
 }
@@ -159,6 +173,7 @@ void XetStore::copy_repo(db::Tx& tx, const std::string& from_repo_id, const std:
 bool XetStore::copy_object(db::Tx& tx, const std::string& from_repo_id,
                            const std::string& to_repo_id, const std::string& sha256,
                            int64_t now_ms) {
+  rows::lock_names(tx, {sha256});
   auto object = rows::find_object(tx, from_repo_id, sha256);
   if (!object) return false;
   if (object->file_hash) {
@@ -264,7 +279,8 @@ void XetStore::store_xorb(const MerkleHash& hash, const ChunkTable& table, Durab
   fs::path target = xorb_path(hash);
   const ChunkTable* stored = &table;
   ChunkTable earlier;
-  if (link_durably(file, target)) {
+  bool is_new = link_durably(file, target);
+  if (is_new) {
     blobs_.sums().store(hash.text(), file.written_bytes(), sums);
   } else {
     // Someone was first, perhaps with another packing, and URLs into those bytes may be out: they
@@ -274,6 +290,10 @@ void XetStore::store_xorb(const MerkleHash& hash, const ChunkTable& table, Durab
       earlier = read_table(hash);
       stored = &earlier;
     } catch (const Error& error) {
+      if (error.kind() == ErrorKind::kNotFound) {
+        // It was collected as garbage in this moment: it is a new one, then.
+        return store_xorb(hash, table, file, sums, caller);
+      }
       if (error.kind() != ErrorKind::kCorrupt) throw;
       log_error("replacing the damaged xorb {}: {}", hash.text(), error.message());
       rename_durably(file.temporary_path(), target);
@@ -282,10 +302,15 @@ void XetStore::store_xorb(const MerkleHash& hash, const ChunkTable& table, Durab
       tables_->clear();
     }
   }
-  database_.write([&](db::Tx& tx) {
+  bool stays = database_.write([&](db::Tx& tx) {
+    rows::lock_names(tx, {hash.text()});
+    // Without a row it was rubbish until now, and the garbage collection may have come for it.
+    if (!fs::exists(target)) return false;
     rows::insert_xorb(tx, hash, *stored, clock_.now_ms());
     rows::insert_upload(tx, caller.user_id, hash, clock_.now_ms());
+    return true;
   });
+  if (!stays) store_xorb(hash, table, file, sums, caller);
 }
 
 struct XorbUpload::State {
@@ -393,7 +418,7 @@ std::optional<Bytes> XetStore::dedup_answer(const MerkleHash& chunk, const Calle
       database_.read([&](db::Tx& tx) { return rows::xorbs_with_chunk(tx, chunk, kDedupXorbsMax); });
   int64_t now_ms = clock_.now_ms();
   for (const MerkleHash& xorb : xorbs) {
-    if (!may_reference(xorb, caller, may_read)) continue;
+    if (!may_reference(xorb, caller, may_read) || !promise_xorb(xorb)) continue;
     // Only this xorb: a foreign one of a single chunk would give that chunk's hash away.
     return write_dedup_answer(*table_of(xorb), {.xorb = xorb,
                                                 .key = dedup_key(caller.user_id, now_ms),

@@ -23,6 +23,7 @@
 #include "base/time.h"
 #include "blob/blob.h"
 #include "db/db.h"
+#include "xet/collect.h"
 #include "xet/merkle_hash.h"
 #include "xet/reconstruction.h"
 #include "xet/shard.h"
@@ -103,6 +104,8 @@ class XetStore {
 
   static std::optional<LargeObject> find_in(db::Tx& tx, const std::string& repo_id,
                                             const std::string& sha256);
+  static std::map<std::string, LargeObject> find_many_in(db::Tx& tx, const std::string& repo_id,
+                                                         const std::vector<std::string>& sha256s);
   /// A fork or duplicate has everything its source has.
   static void copy_repo(db::Tx& tx, const std::string& from_repo_id, const std::string& to_repo_id,
                         int64_t now_ms);
@@ -152,6 +155,20 @@ class XetStore {
   bool ingest(const std::string& repo_id, const std::string& sha256, const IngestOptions& options,
               const std::function<void()>& check = {});
 
+  // ---- What goes, and what must not ----
+
+  /// As find_many, for telling a client that it need not send them: from now on they are kept for
+  /// the whole delay, also if no commit names them.
+  std::map<std::string, LargeObject> promise(const std::string& repo_id,
+                                             const std::vector<std::string>& sha256s);
+  /// The same for a xorb. False: there is none (any more).
+  bool promise_xorb(const MerkleHash& xorb) const;
+  /// Removes what no repository has any more; see collect.cc. For hub/gc, one at a time.
+  CollectReport collect(const CollectOptions& options);
+  /// Takes the right to refer to xorbs from a repository whose files are not made of them any more,
+  /// unless they were used since. True: none is left to be taken later.
+  bool drop_unused_rights(const std::string& repo_id, int64_t last_ref_before_ms);
+
   // ---- Checking ----
 
   /// Reads every xorb and compares it with its name and table.
@@ -185,6 +202,7 @@ class XetStore {
   friend class XorbUpload;
   friend class ShardRegistration;
   class TableCache;
+  class Collection;
 
   /// Puts a validated file at its place unless one is there, and makes the row.
   void store_xorb(const MerkleHash& hash, const ChunkTable& table, DurableFile& file,

@@ -291,7 +291,8 @@ void insert_object(db::Tx& tx, const std::string& repo_id, const LargeObject& ob
   tx.execute(
       "INSERT INTO repo_lfs (repo_id, sha256, size_bytes, file_hash, created_ms) "
       "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (repo_id, sha256) "
-      "DO UPDATE SET file_hash = COALESCE(repo_lfs.file_hash, excluded.file_hash)",
+      "DO UPDATE SET file_hash = COALESCE(repo_lfs.file_hash, excluded.file_hash),"
+      " unused_ms = NULL",
       {repo_id, object.sha256, object.size_bytes, file_hash, now_ms});
 }
 
@@ -314,7 +315,8 @@ void copy_objects(db::Tx& tx, const std::string& from_repo_id, const std::string
       "INSERT INTO repo_lfs (repo_id, sha256, size_bytes, file_hash, created_ms) "
       "SELECT ?2, sha256, size_bytes, file_hash, ?3 FROM repo_lfs WHERE repo_id = ?1 "
       "ON CONFLICT (repo_id, sha256) "
-      "DO UPDATE SET file_hash = COALESCE(repo_lfs.file_hash, excluded.file_hash)",
+      "DO UPDATE SET file_hash = COALESCE(repo_lfs.file_hash, excluded.file_hash),"
+      " unused_ms = NULL",
       {from_repo_id, to_repo_id, now_ms});
 }
 
