@@ -231,7 +231,11 @@ NewObjects reached_from(git_repository* repo, const std::vector<Oid>& tips,
     throw Error(ErrorKind::kInvalid, "Objects are missing: a parent commit.");
   }
   if (code != GIT_ITEROVER) check(code, "walk history");
-  for (const Oid& commit : out.commits) walker.visit(commit);
+  // Parents first: what a commit has in common with its parents is left out, so that must have been
+  // reported by then. In the other order, of A, B, A again nobody would report what A and B share.
+  for (auto commit = out.commits.rbegin(); commit != out.commits.rend(); ++commit) {
+    walker.visit(*commit);
+  }
   return out;
 }
 
