@@ -143,11 +143,17 @@ class XetStore::Collection {
       if (candidates.empty()) return;
       // Rights (xorb_use) are no proof of need, and need no proof of rights: a file of one
       // repository may be put together from what another one uploaded.
-      store_.database_.read([&](db::Tx& tx) {
-        rows::for_each_live_file(tx, unused_before_ms_, [&](ByteView terms) {
-          for (const Term& term : rows::decode_terms(terms)) candidates.erase(term.xorb);
-        });
-      });
+      std::optional<MerkleHash> last;
+      while (true) {
+        options_.check();
+        auto page = store_.database_.read(
+            [&](db::Tx& tx) { return rows::live_files_after(tx, last, unused_before_ms_, kPage); });
+        for (const rows::LiveFile& file : page) {
+          for (const Term& term : rows::decode_terms(file.terms)) candidates.erase(term.xorb);
+        }
+        if (page.size() < kPage) break;
+        last = page.back().file_hash;
+      }
       for (const auto& [xorb, packed_bytes] : candidates)
         remove_xorb(xorb, packed_bytes, before_ms);
     }

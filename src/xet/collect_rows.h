@@ -40,8 +40,13 @@ std::vector<DeadFile> dead_files_after(db::Tx& tx, const std::optional<MerkleHas
                                        int64_t unused_before_ms, int64_t limit);
 /// False: a repository has it by now.
 bool delete_dead_file(db::Tx& tx, const DeadFile& file);
-void for_each_live_file(db::Tx& tx, int64_t unused_before_ms,
-                        const std::function<void(ByteView terms)>& on_terms);
+struct LiveFile {
+  MerkleHash file_hash;
+  Bytes terms;
+};
+/// Files that a repository has.
+std::vector<LiveFile> live_files_after(db::Tx& tx, const std::optional<MerkleHash>& after,
+                                       int64_t unused_before_ms, int64_t limit);
 bool any_file(db::Tx& tx, const std::vector<MerkleHash>& files, int64_t unused_before_ms);
 
 // xorb, xorb_upload

@@ -92,15 +92,17 @@ bool delete_dead_file(db::Tx& tx, const DeadFile& file) {
   return tx.execute(kSql, {file.file_hash.view(), file.sha256}) > 0;
 }
 
-void for_each_live_file(db::Tx& tx, int64_t unused_before_ms,
-                        const std::function<void(ByteView terms)>& on_terms) {
+std::vector<LiveFile> live_files_after(db::Tx& tx, const std::optional<MerkleHash>& after,
+                                       int64_t unused_before_ms, int64_t limit) {
   constexpr std::string_view kSql =
-      "SELECT f.terms FROM xet_file f WHERE EXISTS (SELECT 1 FROM repo_lfs l"
-      " WHERE l.sha256 = f.sha256 AND (l.unused_ms IS NULL OR l.unused_ms >= ?1))";
-  tx.for_each(kSql, {unused_before_ms}, [&](const db::Row& row) {
-    on_terms(row.get_blob(0));
-    return true;
-  });
+      "SELECT f.file_hash, f.terms FROM xet_file f WHERE f.file_hash > ?1 AND EXISTS"
+      " (SELECT 1 FROM repo_lfs l WHERE l.sha256 = f.sha256"
+      " AND (l.unused_ms IS NULL OR l.unused_ms >= ?2)) ORDER BY f.file_hash LIMIT ?3";
+  std::vector<LiveFile> files;
+  for (const db::Row& row : tx.query(kSql, {value_of(after), unused_before_ms, limit})) {
+    files.push_back({hash_from(row.get_blob(0)), row.get_blob(1)});
+  }
+  return files;
 }
 
 bool any_file(db::Tx& tx, const std::vector<MerkleHash>& files, int64_t unused_before_ms) {
