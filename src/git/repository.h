@@ -148,7 +148,7 @@ struct NewBlob {
 /// What new commits bring with them.
 struct NewObjects {
   std::vector<Oid> commits;            // newest first
-  std::vector<NewBlob> blobs;          // each blob once
+  std::vector<NewBlob> blobs;          // each blob once, of the oldest commit first
   std::vector<std::string> bad_paths;  // why, in words, for paths that RepoPath::parse refuses
 };
 

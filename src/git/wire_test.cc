@@ -229,10 +229,10 @@ TEST(ReceivePack, ThinPackOfAChangeIsCompletedAndOnlyNewBlobsAreTold) {
   NewObjects brought = GitRepo::open_with(repo.dir(), pack.quarantine()).new_objects({head});
   EXPECT_EQ(brought.commits.size(), 2u);
   ASSERT_EQ(brought.blobs.size(), 2u);
-  EXPECT_EQ(brought.blobs[0].path, "other/m.bin");
-  EXPECT_EQ(brought.blobs[0].pointer, pointer);
-  EXPECT_EQ(brought.blobs[1].path, "big.txt");
-  EXPECT_EQ(brought.blobs[1].pointer, std::nullopt);
+  EXPECT_EQ(brought.blobs[0].path, "big.txt");
+  EXPECT_EQ(brought.blobs[0].pointer, std::nullopt);
+  EXPECT_EQ(brought.blobs[1].path, "other/m.bin");
+  EXPECT_EQ(brought.blobs[1].pointer, pointer);
 }
 
 TEST(ReceivePack, MissingObjectsAreFound) {
