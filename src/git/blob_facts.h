@@ -2,7 +2,8 @@
 // What lists of files say of a blob, remembered (private to the module).
 //
 // A blob's name is the hash of its content, so what was read of it once is true for ever, in every
-// repository: a list of files that is asked for again reads its trees and no blob.
+// repository: a list of files that is asked for again reads its trees and no blob. So a blob that
+// went missing since is found by whoever reads it and by verify, not by a list of the same server.
 
 #include <cstdint>
 #include <optional>

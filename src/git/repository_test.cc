@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error_of.h"
+#include "base/text.h"
 #include "git/test_repo.h"
 
 namespace hearth::git {
@@ -287,11 +288,23 @@ TEST(Care, AnOpenRepositoryThatIsUsedAgainSeesWhatOthersChanged) {
 
 TEST(Care, DamageIsFound) {
   TestRepo repo;
-  Oid commit = repo.commit("main", {{"a", "1"}});
-  std::string blob = repo.open().entry(commit, "a")->oid.hex();
+  // Bytes of this test alone, asked of git itself: what a list has seen once it does not read
+  // again.
+  Oid commit = repo.commit("main", {{"a", "damaged before anyone has looked at it"}});
+  std::string blob(trim(git_output(repo.dir(), {"rev-parse", commit.hex() + ":a"})));
   fs::remove(repo.dir() / "objects" / blob.substr(0, 2) / blob.substr(2));
   EXPECT_FALSE(repo.open().fsck().empty());
   EXPECT_EQ(kind_of([&] { repo.open().tree_list(commit, ""); }), ErrorKind::kCorrupt);
+}
+
+TEST(Care, WhatIsMissingIsFoundAlsoWhenListsRememberIt) {
+  TestRepo repo;
+  Oid commit = repo.commit("main", {{"a", "listed before it was damaged"}});
+  Oid blob = repo.open().tree_list(commit, "").entries.at(0).oid;
+  fs::remove(repo.dir() / "objects" / blob.hex().substr(0, 2) / blob.hex().substr(2));
+  EXPECT_EQ(repo.open().tree_list(commit, "").entries.at(0).blob_bytes, 28);
+  EXPECT_FALSE(repo.open().fsck().empty());
+  EXPECT_EQ(kind_of([&] { repo.open().read_blob(blob, 100); }), ErrorKind::kNotFound);
 }
 
 TEST(Care, FlippedBitInAnObjectIsFoundWhenItIsRead) {
