@@ -3,6 +3,10 @@
 
 #include "hub/repo_creation.h"
 
+#include <memory>
+
+#include <dirent.h>
+
 #include "base/log.h"
 #include "base/text.h"
 #include "cards/cards.h"
@@ -60,6 +64,24 @@ std::map<std::string, git::Oid> copied_refs(const git::GitRepo& git) {
     throw Error(ErrorKind::kInvalid, "A repository without a branch main cannot be duplicated.");
   }
   return copied;
+}
+
+/// Marks in a shelf of repositories, also those whose own writing was cut short (base/fs names such
+/// files so). By readdir itself: each start looks at every name, and with 600,000 of them
+/// fs::directory_iterator took two seconds of it.
+std::vector<std::string> unfinished_in(const fs::path& shelf) {
+  struct Close {
+    void operator()(DIR* dir) const { ::closedir(dir); }
+  };
+  std::unique_ptr<DIR, Close> dir(::opendir(shelf.c_str()));
+  std::vector<std::string> names;
+  while (dir) {
+    const dirent* entry = ::readdir(dir.get());
+    if (entry == nullptr) break;
+    std::string_view name = entry->d_name;
+    if (name.starts_with(".tmp-") || name.ends_with(kCreationMark)) names.emplace_back(name);
+  }
+  return names;
 }
 
 }  // namespace
@@ -206,23 +228,24 @@ Repo Repositories::make(const Caller& caller, Repo repo, const Making& making) {
 void Repositories::drop_unfinished_creations() {
   std::error_code error;
   for (const auto& shelf : fs::directory_iterator(context_.data_dir / "git", error)) {
-    std::vector<fs::path> entries;
-    for (const auto& entry : fs::directory_iterator(shelf.path(), error)) {
-      entries.push_back(entry.path());
-    }
-    for (const fs::path& mark : entries) {
-      // A mark whose writing was cut short (base/fs names such files so).
-      if (mark.filename().string().starts_with(".tmp-")) remove_tree(mark);
-      if (mark.extension() != kCreationMark) continue;
-      fs::path dir = fs::path(mark).replace_extension();
-      if (!is_known(dir.stem().string())) {
-        // The folder, and what git's own preparation may have left beside it.
-        for (const fs::path& entry : entries) {
-          if (entry != mark && entry.string().starts_with(dir.string())) remove_tree(entry);
+    for (const std::string& name : unfinished_in(shelf.path())) {
+      fs::path mark = shelf.path() / name;
+      if (name.ends_with(kCreationMark)) {
+        fs::path dir = fs::path(mark).replace_extension();
+        if (!is_known(dir.stem().string())) {
+          // The folder, and what git's own preparation may have left beside it.
+          std::vector<fs::path> left;
+          for (const auto& entry : fs::directory_iterator(shelf.path(), error)) {
+            if (entry.path() != mark && entry.path().string().starts_with(dir.string())) {
+              left.push_back(entry.path());
+            }
+          }
+          for (const fs::path& path : left) remove_tree(path);
+          fsync_dir(shelf.path());  // Before the mark goes.
+          if (fs::exists(dir)) continue;
+          log_info("the creation of repository {} was cut short and is undone",
+                   dir.stem().string());
         }
-        fsync_dir(shelf.path());  // Before the mark goes.
-        if (fs::exists(dir)) continue;
-        log_info("the creation of repository {} was cut short and is undone", dir.stem().string());
       }
       remove_tree(mark);
     }
