@@ -1,5 +1,6 @@
-// Every statement has an index that serves it: no test of this program may read a growing table from
-// end to end. What the stores' own tests run is looked at, so a statement without a test escapes.
+// Every statement has an index that serves it: no test of this program may read a growing table
+// from end to end. What the stores' own tests run is looked at, so a statement without a test
+// escapes.
 
 #include <gtest/gtest.h>
 
@@ -11,8 +12,10 @@ namespace {
 class ExplainEnvironment : public testing::Environment {
  public:
   void TearDown() override {
-    // Tables that stay small, or that only the command line lists whole.
-    for (const std::string& scan : recorder_.scans({"setup_link", "schema_version", "sqlite_schema"})) {
+    // Tables that stay small, or that only the command line lists whole; and the subqueries of
+    // hub/listing_query_store, whose own tables have lines of their own.
+    for (const std::string& scan :
+         recorder_.scans({"setup_link", "schema_version", "sqlite_schema", "d", "counted"})) {
       ADD_FAILURE() << "reads the whole table " << scan;
     }
   }

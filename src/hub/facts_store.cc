@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "db/db.h"
 #include "hub/listing.h"
+#include "hub/search.h"
 
 namespace hearth::hub {
 namespace {
@@ -47,10 +48,9 @@ constexpr std::string_view kLoadFacts =
 constexpr std::string_view kFactsOfRepo =
     "SELECT repo_id, commit_oid, pipeline_tag, library_name, main_bytes, description, tags, more,"
     " card, config FROM repo_facts WHERE repo_id = ?1";
-constexpr std::string_view kFactsColumns[] = {"repo_id",      "commit_oid", "pipeline_tag",
-                                              "library_name", "main_bytes", "description",
-                                              "tags",         "more",       "card",
-                                              "config"};
+constexpr std::string_view kFactsColumns[] = {
+    "repo_id",     "commit_oid", "pipeline_tag", "library_name", "main_bytes",
+    "description", "tags",       "more",         "card",         "config"};
 constexpr std::string_view kHeadersOfRepo = "SELECT headers FROM repo_facts WHERE repo_id = ?1";
 constexpr std::string_view kRankOfRepo =
     "SELECT type, pipeline_tag, main_bytes FROM repo_rank WHERE repo_id = ?1";
@@ -228,6 +228,7 @@ void index_repo(db::Tx& tx, const Repo& repo, const RepoFacts& facts) {
              {repo.id, to_string(repo.type), storable(facts.card.pipeline_tag), facts.main_bytes});
   update_tags(tx, repo.id, facts.card.tags);
   update_links(tx, repo, facts);
+  index_name(tx, repo.id, repo.repo_id.key());  // It was there; but this makes it again, too.
   bool has_weights = std::ranges::any_of(facts.paths, [](const std::string& path) {
     return path.ends_with(".safetensors") || path.ends_with(".gguf");
   });
@@ -242,8 +243,8 @@ std::optional<std::string> why_facts_wrong(db::Tx& tx, const Repo& repo, const R
   db::Params wanted = facts_values(repo.id, facts);
   for (size_t i = 0; i < wanted.size(); ++i) {
     const int64_t* number = wanted[i].as_int();
-    bool same = number != nullptr ? row->get_int(i) == *number
-                                  : row->get_text(i) == *wanted[i].as_text();
+    bool same =
+        number != nullptr ? row->get_int(i) == *number : row->get_text(i) == *wanted[i].as_text();
     if (!same) return "its facts differ from its files in " + std::string(kFactsColumns[i]);
   }
   std::set<std::string> tags;
@@ -256,6 +257,9 @@ std::optional<std::string> why_facts_wrong(db::Tx& tx, const Repo& repo, const R
     links.emplace(link.get_text(0), link.get_text(1));
   }
   if (links != links_of(repo, facts)) return "its links to others are not those of its card";
+  if (!is_name_indexed(tx, repo.id, repo.repo_id.key())) {
+    return "searches do not find it by each part of its name";
+  }
   auto rank = tx.query_one(kRankOfRepo, {repo.id});
   if (!rank || rank->get_text(0) != to_string(repo.type) ||
       rank->get_text(1) != storable(facts.card.pipeline_tag) ||

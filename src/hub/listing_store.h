@@ -29,10 +29,18 @@ struct ListScope {
   std::vector<std::string> namespace_ids;  // The caller and the caller's organisations
 };
 
+/// How the way to a page is chosen; see hub/listing_query_store.cc. No choice changes what is
+/// found.
+struct ListEffort {
+  int64_t few_max = 4000;  // Repositories that one condition leaves, to be read at once …
+  int64_t stretch_of_page =
+      20;  // … and rows walked for each that the page wants, at least few_max.
+};
+
 /// Ids in the order of the list, after `after`, at most `limit`.
 std::vector<ListHit> query_list(db::Tx& tx, const ListRequest& request, const ListScope& scope,
                                 const std::optional<ListPosition>& after, size_t limit,
-                                const RepoSearch& search);
+                                const RepoSearch& search, const ListEffort& effort = {});
 
 /// What repo_json needs for the fields, by repository, in their order.
 std::vector<RepoView> load_views(db::Tx& tx, const std::vector<Repo>& repos, const FieldSet& fields,

@@ -1,5 +1,7 @@
 #include "hub/repository_store.h"
 
+#include "hub/search.h"
+
 namespace hearth::hub {
 namespace {
 
@@ -117,6 +119,7 @@ bool insert_repo_row(db::Tx& tx, const Repo& repo) {
              repo.updated_ms, repo.head_oid, repo.sdk, repo.likes});
   if (inserted == 0) return false;
   tx.execute(kDropAlias, {to_string(repo.type), repo.repo_id.key()});
+  index_name(tx, repo.id, repo.repo_id.key());
   return true;
 }
 
@@ -139,13 +142,20 @@ void rename_repo_row(db::Tx& tx, const Repo& repo, const RepoId& old_id, int64_t
   tx.execute(kDropAlias, {to_string(repo.type), repo.repo_id.key()});
   // Only a change of case is no other name.
   if (old_id.key() != repo.repo_id.key()) {
+    forget_name(tx, repo.id, old_id.key());
+    index_name(tx, repo.id, repo.repo_id.key());
     tx.execute(kAlias, {to_string(repo.type), old_id.key(), repo.id, now_ms});
   }
 }
 
 bool mark_repo_deleted(db::Tx& tx, std::string_view id, int64_t now_ms) {
+  constexpr std::string_view kName =
+      "SELECT name_key FROM repo WHERE id = ?1 AND deleted_ms IS NULL {{for_update}}";
   constexpr std::string_view kSql =
       "UPDATE repo SET deleted_ms = ?2, name_key = id WHERE id = ?1 AND deleted_ms IS NULL";
+  auto row = tx.query_one(kName, {id});
+  if (!row) return false;
+  forget_name(tx, id, row->get_text(0));
   return tx.execute(kSql, {id, now_ms}) > 0;
 }
 
@@ -155,6 +165,7 @@ void undelete_repo_row(db::Tx& tx, const Repo& repo) {
       " name = ?5 WHERE id = ?1";
   tx.execute(kSql, {repo.id, repo.repo_id.key(), repo.namespace_id, repo.repo_id.namespace_name,
                     repo.repo_id.name});
+  index_name(tx, repo.id, repo.repo_id.key());
   tx.execute(kDropAlias, {to_string(repo.type), repo.repo_id.key()});
 }
 
@@ -180,10 +191,13 @@ std::optional<DeletedRepo> find_deleted_repo_row(db::Tx& tx, std::string_view id
 }
 
 bool delete_repo_row(db::Tx& tx, std::string_view id, std::optional<int64_t> deleted_before_ms) {
-  constexpr std::string_view kAny = "DELETE FROM repo WHERE id = ?1";
-  constexpr std::string_view kDeleted = "DELETE FROM repo WHERE id = ?1 AND deleted_ms < ?2";
-  if (!deleted_before_ms) return tx.execute(kAny, {id}) > 0;
-  return tx.execute(kDeleted, {id, *deleted_before_ms}) > 0;
+  constexpr std::string_view kAny = "DELETE FROM repo WHERE id = ?1 RETURNING name_key";
+  constexpr std::string_view kDeleted =
+      "DELETE FROM repo WHERE id = ?1 AND deleted_ms < ?2 RETURNING name_key";
+  auto row = deleted_before_ms ? tx.query_one(kDeleted, {id, *deleted_before_ms})
+                               : tx.query_one(kAny, {id});
+  if (row) forget_name(tx, id, row->get_text(0));
+  return row.has_value();
 }
 
 void set_repo_head(db::Tx& tx, std::string_view id, std::string_view head_oid, int64_t updated_ms) {

@@ -1,13 +1,42 @@
+#include <algorithm>
+#include <cstdint>
+
 #include "base/text.h"
 #include "hub/search.h"
 
 namespace hearth::hub {
 namespace {
 
+// As migration 0020 has them.
+constexpr size_t kGramBytes = 4;
+
+constexpr std::string_view kInsertGram =
+    "INSERT INTO name_gram (gram, repo_id) VALUES (?1, ?2) ON CONFLICT (gram, repo_id) DO NOTHING";
+constexpr std::string_view kDeleteGram = "DELETE FROM name_gram WHERE gram = ?1 AND repo_id = ?2";
+constexpr std::string_view kCountGrams =
+    "SELECT COUNT(*) FROM name_gram WHERE gram IN {{list ?1}} AND repo_id = ?2";
+
+constexpr std::string_view kOfGram = "SELECT repo_id FROM name_gram WHERE gram = ?";
+// A short part begins several grams of a name that holds it twice.
+constexpr std::string_view kOfPart =
+    "SELECT DISTINCT repo_id FROM name_gram WHERE gram >= ? AND gram < ?";
+constexpr std::string_view kRowsOfPart =
+    "SELECT repo_id FROM name_gram WHERE gram >= ? AND gram < ?";
+
+/// Every run of kGramBytes, and the shorter ones at the end; each once.
+std::vector<std::string> grams_of(std::string_view name_key) {
+  std::vector<std::string> grams;
+  for (size_t i = 0; i < name_key.size(); ++i) {
+    std::string gram(name_key.substr(i, kGramBytes));
+    if (std::ranges::find(grams, gram) == grams.end()) grams.push_back(std::move(gram));
+  }
+  return grams;
+}
+
 /// The text as a part of a LIKE pattern, without its own wildcards.
 std::string like_part(std::string_view text) {
   std::string pattern = "%";
-  for (char c : to_lower(text)) {
+  for (char c : text) {
     if (c == '%' || c == '_' || c == '\\') pattern += '\\';
     pattern += c;
   }
@@ -17,11 +46,54 @@ std::string like_part(std::string_view text) {
 class NameSearch final : public RepoSearch {
  public:
   SearchCondition matching(std::string_view word) const override {
-    return {"r.name_key LIKE ? ESCAPE '\\'", {like_part(word)}};
+    return {"r.name_key LIKE ? ESCAPE '\\'", {like_part(to_lower(word))}};
+  }
+
+  std::vector<SearchSource> sources(std::string_view word) const override {
+    std::string part = to_lower(word);
+    std::vector<SearchSource> found;
+    if (part.size() < kGramBytes) {
+      std::string behind = part;
+      ++behind.back();  // Never beyond the last byte: names are ASCII, other words find nothing.
+      if (!is_ascii(part)) return {{std::string(kOfGram), {part}, {}}};
+      return {{std::string(kOfPart), {part, behind}, std::string(kRowsOfPart)}};
+    }
+    // One after the other would do; those that overlap tell little more, and each is counted.
+    for (size_t i = 0; i + kGramBytes <= part.size(); i += kGramBytes / 2) {
+      found.push_back({std::string(kOfGram), {part.substr(i, kGramBytes)}, {}});
+    }
+    if (part.size() % 2 == 1) {
+      found.push_back({std::string(kOfGram), {part.substr(part.size() - kGramBytes)}, {}});
+    }
+    return found;
+  }
+
+ private:
+  static bool is_ascii(std::string_view text) {
+    return std::ranges::all_of(text, [](char c) { return static_cast<uint8_t>(c) < 0x7F; });
   }
 };
 
 }  // namespace
+
+void index_name(db::Tx& tx, std::string_view repo_id, std::string_view name_key) {
+  if (is_name_indexed(tx, repo_id, name_key)) return;
+  std::vector<db::Params> rows;
+  for (const std::string& gram : grams_of(name_key)) rows.push_back({gram, repo_id});
+  tx.execute_many(kInsertGram, rows);
+}
+
+void forget_name(db::Tx& tx, std::string_view repo_id, std::string_view name_key) {
+  std::vector<db::Params> rows;
+  for (const std::string& gram : grams_of(name_key)) rows.push_back({gram, repo_id});
+  tx.execute_many(kDeleteGram, rows);
+}
+
+bool is_name_indexed(db::Tx& tx, std::string_view repo_id, std::string_view name_key) {
+  auto grams = grams_of(name_key);
+  int64_t there = tx.query_one(kCountGrams, {db::in_list(grams), repo_id})->get_int(0);
+  return there == static_cast<int64_t>(grams.size());
+}
 
 const RepoSearch& name_search() {
   static const NameSearch search;

@@ -1,0 +1,2 @@
+-- For lists of gated repositories, which are few.
+CREATE INDEX repo_gated ON repo (type, id) WHERE gated <> '';
