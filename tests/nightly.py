@@ -11,7 +11,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "bench"))
 from lib import environments, figures  # noqa: E402
+import all as all_of_bench  # noqa: E402
 
 SANITIZERS = {
     # The options make a finding end the process, so that it cannot be overlooked.
@@ -173,6 +175,16 @@ def contract(options: argparse.Namespace, logs: Path) -> list[Row]:
     return [Row("requests made from the OpenAPI document", "passed" if status == 0 else f"FAILED, status {status}", "", seconds)]
 
 
+def bench(options: argparse.Namespace, logs: Path) -> list[Row]:
+    """Every script of bench/ in full; they write docs/benchmarks.md."""
+    rows = []
+    for name, more in [(name, []) for name in all_of_bench.NAMES] + [("listing", ["--on-postgresql"])]:
+        command = ["bash", "tests/lib/postgres.sh", "run", sys.executable, f"bench/{name}.py", *more]
+        status, _, seconds = run(command, logs / f"bench-{name}{''.join(more)}.log")
+        rows.append(Row(f"bench {' '.join([name, *more])}", "passed" if status == 0 else f"FAILED, status {status}", "", seconds))
+    return rows
+
+
 def publish(name: str, title: str, part: str, rows: list[Row], note: str) -> None:
     figures.write("reliability", name, title=title, command=f"scripts/nightly {part}", note=note,
                   columns=["what", "outcome", "how much", "seconds"],
@@ -182,7 +194,7 @@ def publish(name: str, title: str, part: str, rows: list[Row], note: str) -> Non
 # A part runs, writes its section of the page, and returns what it saw.
 PARTS = {"kills": kills, "steps": steps, "flips": flips, "cuts": cuts, "disk-full": disk_full, "io-errors": io_errors,
          "upgrades": upgrades, "backup": backup, "package": package, "crowds": crowds,
-         "contract": contract, "sanitizers": sanitizers, "fuzzers": fuzzers}
+         "contract": contract, "sanitizers": sanitizers, "fuzzers": fuzzers, "bench": bench}
 
 
 def main() -> int:

@@ -140,6 +140,10 @@ def conformance(tally: Tally) -> None:
             run(name, [sys.executable, "tests/conformance/run.py", client, f"--report={report}", *options], report, tally)
 
 
+def bench(tally: Tally) -> None:
+    python_suite("bench", "tests/bench", tally)
+
+
 def scoreboard(tally: Tally) -> None:
     report = RESULTS / "scoreboard.xml"
     run("scoreboard", [sys.executable, "tests/scoreboard.py", f"--report={report}"], report, tally)
@@ -147,7 +151,7 @@ def scoreboard(tally: Tally) -> None:
 
 SUITES = {"unit": unit, "layers": layers, "command-line": command_line, "docs": docs, "wire": wire, "clients": clients,
           "clients-js": clients_js, "faults": faults, "hostile": hostile, "backup": backup, "fronts": fronts, "package": package,
-          "conformance": conformance,
+          "conformance": conformance, "bench": bench,
           "scoreboard": scoreboard}
 
 

@@ -1,0 +1,28 @@
+"""Runs the scripts of this folder; see scripts/bench."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+NAMES = ["download", "upload", "requests_a_second", "listing", "folders", "clone", "change", "start"]
+
+
+def main() -> int:
+    flags = [argument for argument in sys.argv[1:] if argument.startswith("-")]
+    names = [argument for argument in sys.argv[1:] if not argument.startswith("-")] or NAMES
+    if unknown := set(names) - set(NAMES):
+        print(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}", file=sys.stderr)
+        return 2
+    failed = []
+    for name in names:
+        print(f"== {name}", flush=True)
+        if subprocess.run([sys.executable, str(HERE / f"{name}.py"), *flags], cwd=HERE.parent).returncode != 0:
+            failed.append(name)
+    for name in failed:
+        print(f"FAILED {name}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

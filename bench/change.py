@@ -1,0 +1,100 @@
+"""One MiB of a large file changed: what goes over the wire, up and down, by the real Xet client with a warm cache.
+
+A relay counts the bytes between client and hub; all of the client's connections go through it.
+"""
+
+import os
+import socket
+import sys
+import threading
+
+import content
+import measure
+
+sys.path.insert(0, str(measure.ROOT / "tests"))
+from lib import environments  # noqa: E402
+
+chosen = measure.options(__doc__)
+SIZES_MIB = (16,) if chosen.quick else (10, 100, 1024)
+
+
+class Relay:
+    """Passes bytes between clients and the hub, and counts them."""
+
+    def __init__(self, hub_port: int) -> None:
+        self.up = self.down = 0
+        self.lock = threading.Lock()
+        self.hub_port = hub_port
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.url = f"http://localhost:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self) -> None:
+        while True:
+            client, _ = self.listener.accept()
+            hub = socket.create_connection(("127.0.0.1", self.hub_port))
+            for source, sink, is_up in ((client, hub, True), (hub, client, False)):
+                threading.Thread(target=self.pass_on, args=(source, sink, is_up), daemon=True).start()
+
+    def pass_on(self, source: socket.socket, sink: socket.socket, is_up: bool) -> None:
+        try:
+            while block := source.recv(1 << 18):
+                with self.lock:
+                    if is_up:
+                        self.up += len(block)
+                    else:
+                        self.down += len(block)
+                sink.sendall(block)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def take(self) -> tuple[float, float]:
+        """MiB up and down since the last time."""
+        with self.lock:
+            seen = (self.up / measure.MIB, self.down / measure.MIB)
+            self.up = self.down = 0
+        return seen
+
+
+def main() -> None:
+    table = measure.Table(
+        "70-change", "One MiB changed in a large file", command="scripts/bench change",
+        note="MiB over the wire both ways, headers and all, counted by a relay; hf-xet of the tests' lock file, its cache warm from the file before "
+             "(HF_XET_CHUNK_CACHE_SIZE_BYTES of 4 GB for the downloads). The changed MiB lies in the middle.",
+        columns=["file, MiB", "what", "up, MiB", "down, MiB", "part of the file", "hub, CPU s"])
+    files = measure.folder("files")
+    home = measure.folder("hf-home")
+    with measure.Hub().begin() as hub:
+        hub.sign_in()
+        repo = content.create_repo(hub, "changing")
+        relay = Relay(int(hub.url.rpartition(":")[2]))
+        env = {**os.environ, "HF_ENDPOINT": relay.url, "HF_TOKEN": hub.token, "HF_HOME": str(home), "HF_XET_CHUNK_CACHE_SIZE_BYTES": "4000000000"}
+
+        def client(script: str) -> measure.Spent:
+            return measure.spent(hub.pid, lambda: measure.run_client([str(environments.python_of("current")), "-c", script], env=env))
+
+        for size_mib in SIZES_MIB:
+            file = files / f"{size_mib}.bin"
+            content.random_file(file, size_mib * measure.MIB)
+            upload = f"from huggingface_hub import HfApi; HfApi().upload_file(path_or_fileobj={str(file)!r}, path_in_repo={file.name!r}, repo_id={repo!r})"
+            download = f"from huggingface_hub import hf_hub_download; print(hf_hub_download({repo!r}, {file.name!r}))"
+
+            def add(what: str, spent: measure.Spent) -> None:
+                up, down = relay.take()
+                table.add(size_mib, what, f"{up:.2f}", f"{down:.2f}", f"{max(up, down) / size_mib:.1%}", f"{spent.cpu_s:.2f}")
+
+            relay.take()
+            add("upload, new", client(upload))
+            add("download, new", client(download))
+            with open(file, "r+b") as changed:
+                changed.seek(size_mib * measure.MIB // 2)
+                changed.write(os.urandom(measure.MIB))
+            add("upload, changed", client(upload))
+            add("download, changed", client(download))
+            if not any(path.read_bytes() == file.read_bytes() for path in home.glob(f"hub/models--bench--changing/snapshots/*/{file.name}")):
+                raise RuntimeError("the download is not the changed file")
+    table.publish(chosen.quick)
+
+
+main()
