@@ -206,7 +206,6 @@ int serve(const Settings& settings) {
   Housekeeping housekeeping([&instance] {
     int64_t now_ms = instance.clock.now_ms();
     instance.downloads.flush();
-    instance.downloads.refresh_ranks();
     instance.accounts.remove_expired();
     instance.tasks.remove_ended_before(now_ms - kEndedTaskMs);
     instance.blobs.remove_stale_uploads(now_ms, kStaleUploadMs);

@@ -19,7 +19,6 @@ namespace {
 
 constexpr int64_t kWindowMs = 5 * 60'000;  // hub-api 5.5
 constexpr int64_t kDayMs = 86'400'000;
-constexpr int64_t kRefreshMs = 3'600'000;
 constexpr auto kFlushEvery = std::chrono::seconds(2);
 constexpr size_t kWindowCountMax = 100'000;  // Some 10 MB; beyond it the oldest go first.
 constexpr size_t kPendingCountMax = 50'000;  // Repositories and days that a dead database may owe.
@@ -132,6 +131,10 @@ struct Downloads::State {
     std::string week_begin = iso8601_day(now_ms - 6 * kDayMs);
     std::string after;
     while (true) {
+      {
+        std::lock_guard lock(mutex);
+        if (stopping) return;
+      }
       auto ids = database.read([&](db::Tx& tx) { return ranked_repos(tx, after, kRefreshBatch); });
       if (ids.empty()) return;
       database.write([&](db::Tx& tx) { refresh_ranks_of(tx, ids, month_begin, week_begin); });
@@ -140,11 +143,13 @@ struct Downloads::State {
   }
 
   void run() {
-    int64_t refreshed_ms = clock.now_ms();
+    // A sum changes by itself only when a day ends: once after the start, then once a day.
+    std::string refreshed_day;
     std::unique_lock lock(mutex);
     while (!stopping) {
       wake.wait_for(lock, kFlushEvery, [this] { return stopping; });
-      bool refresh_due = clock.now_ms() - refreshed_ms >= kRefreshMs;
+      std::string today = iso8601_day(clock.now_ms());
+      bool refresh_due = !stopping && today != refreshed_day;
       if (pending.empty() && !refresh_due) continue;
       lock.unlock();
       // Statistics: what fails now is tried again with the next flush.
@@ -152,7 +157,7 @@ struct Downloads::State {
         flush();
         if (refresh_due) {
           refresh();
-          refreshed_ms = clock.now_ms();
+          refreshed_day = today;
         }
       } catch (const std::exception& error) {
         log_warning("Downloads could not be written: {}", error.what());

@@ -31,7 +31,8 @@ constexpr std::string_view kRefresh =
     "  WHERE d.repo_id = repo_rank.repo_id),"
     " trending_score = (SELECT COALESCE(SUM(d.count), 0) FROM repo_download d"
     "  WHERE d.repo_id = repo_rank.repo_id AND d.day >= ?3)"
-    " WHERE repo_id IN {{list ?1}}";
+    " WHERE repo_id IN {{list ?1}}"
+    " AND EXISTS (SELECT 1 FROM repo_download d WHERE d.repo_id = repo_rank.repo_id)";
 
 }  // namespace
 
