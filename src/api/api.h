@@ -86,6 +86,10 @@ struct Services {
   uint64_t lfs_part_bytes = uint64_t{1} << 30;
   /// Whether files that came whole are cut into chunks afterwards.
   bool chunk_lfs_uploads = true;
+  /// Whether each request has its line in the log.
+  bool log_requests = true;
+  /// Requests at which the program itself worked longer are warnings. 0: none.
+  int slow_request_ms = 0;
 };
 
 /// What the caller must be allowed to do before a handler runs.
@@ -271,6 +275,7 @@ class Router {
 class HubApp : public http::App {
  public:
   explicit HubApp(Services services);
+  std::shared_ptr<http::AppNote> make_note() noexcept override;
   std::variant<http::Plan, http::Response> begin(const http::RequestHead& head) override;
   http::Response on_error(std::exception_ptr error, const http::RequestHead& head) override;
   void on_done(const http::RequestHead& head, const http::Outcome& outcome) noexcept override;

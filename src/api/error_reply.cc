@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "api/page.h"
+#include "api/request_log.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/url.h"
@@ -90,8 +91,8 @@ bool is_for_git(const http::RequestHead& head) {
 http::Response reply_to(const Error& error, const http::RequestHead& head) {
   int status = status_of(error.kind());
   if (status >= 500 && status != 501) {
-    log_error("{} {} -> {} [{}] {}", head.method, head.raw_path, status, head.request_id,
-              error.what());
+    const LogScope scope(head.request_id);
+    log_error("{} {} {}: {}", head.method, loggable_path(head), status, error.what());
   }
   std::string message = error.message();
   // Python clients put a full stop behind it ("403 Forbidden: <text>.", hub-api 2.3).

@@ -5,6 +5,7 @@
 
 #include "api/api.h"
 #include "api/rate_limit.h"
+#include "api/request_log.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "http/headers.h"
@@ -184,6 +185,9 @@ std::optional<http::Response> admit(Call& call, const Router::Match& match) {
       if (!lenient) throw;
     }
   }
+  RequestNote& note = note_of(call.head);
+  note.set_address(call.remote_address());
+  if (call.identity) note.set_user(call.identity->name);
   // Until there is an administrator nobody gets in but by a token that was made on the machine.
   if (!call.identity && !route.own_credential && !open_before_setup(route) &&
       services.accounts->needs_setup()) {
@@ -234,7 +238,10 @@ std::optional<http::Response> admit(Call& call, const Router::Match& match) {
     case Allow::kRepoAdminister:
       break;
   }
-  if (route.check != nullptr) route.check(call);
+  if (route.check != nullptr) {
+    route.check(call);
+    if (call.identity) note.set_user(call.identity->name);
+  }
   return std::nullopt;
 }
 
@@ -253,7 +260,12 @@ void throw_if_gone(const Call& call, const Error& error) {
 
 HubApp::HubApp(Services services) : services_(std::move(services)), router_(all_routes()) {}
 
+std::shared_ptr<http::AppNote> HubApp::make_note() noexcept {
+  return std::make_shared<RequestNote>();
+}
+
 std::variant<http::Plan, http::Response> HubApp::begin(const http::RequestHead& head) {
+  const WorkTimer timer(note_of(head));
   VirtualHost host = virtual_host_of(head);
   std::string allowed;
   auto match = router_.find(head.method, host, head.raw_path, &allowed);
@@ -265,12 +277,14 @@ std::variant<http::Plan, http::Response> HubApp::begin(const http::RequestHead& 
   // The call lives as long as the plan's functions do.
   auto call = std::make_shared<Call>(services_, head);
   call->route = match->route;
+  note_of(head).set_route(*match->route);
   call->repo_type = match->repo_type;
   call->params = std::move(match->params);
   if (auto redirect = admit(*call, *match)) return std::move(*redirect);
 
   const Route& route = *match->route;
   auto run = [call, &route] {
+    const WorkTimer handling(note_of(call->head));
     http::Response response;
     try {
       response = route.handler(*call);
@@ -321,9 +335,8 @@ http::Response HubApp::on_error(std::exception_ptr error, const http::RequestHea
 
 void HubApp::on_done(const http::RequestHead& head, const http::Outcome& outcome) noexcept {
   try {
-    log_debug("{} {} {} {} in {} out {} us [{}]", head.method, head.raw_path, outcome.status,
-              outcome.received_bytes, outcome.sent_bytes, outcome.duration.count(),
-              head.request_id);
+    log_request({.each_request = services_.log_requests, .slow_ms = services_.slow_request_ms},
+                head, outcome);
   } catch (...) {
     // A log line that cannot be written must not take a connection down.
   }

@@ -40,6 +40,7 @@ class CommandLine {
     } catch (const CLI::ParseError& error) {
       return root_.exit(error) == 0 ? 0 : 2;
     }
+    set_log_format(chosen_->log_format == "json" ? LogFormat::kJson : LogFormat::kText);
     set_log_level(chosen_->log_level == "debug"     ? LogLevel::kDebug
                   : chosen_->log_level == "warning" ? LogLevel::kWarning
                   : chosen_->log_level == "error"   ? LogLevel::kError

@@ -117,6 +117,8 @@ api::Services Instance::services() {
   services.uploads_dir = blobs.uploads_dir().string();
   services.lfs_part_bytes = settings.lfs_part_bytes;
   services.chunk_lfs_uploads = settings.chunk_lfs_uploads;
+  services.log_requests = settings.access_log;
+  services.slow_request_ms = settings.slow_request_ms;
   return services;
 }
 

@@ -139,6 +139,7 @@ class RouteMatrix : public ::testing::Test {
     head->remote_address = "127.0.0.1";
     head->request_id = "test";
     head->peer = std::make_shared<NeverGone>();
+    head->note = app_.make_note();
     if (auto it = tokens_.find(role); it != tokens_.end()) {
       head->headers.add_raw("Authorization", "Bearer " + it->second);
     }

@@ -131,6 +131,8 @@ class RedirectsToHttps : public http::App {
   /// Nothing is redirected before this.
   void set_ports(uint16_t from, uint16_t to) { ports_ = uint32_t{from} << 16 | to; }
 
+  std::shared_ptr<http::AppNote> make_note() noexcept override { return hub_.make_note(); }
+
   std::variant<http::Plan, http::Response> begin(const http::RequestHead& head) override {
     const uint32_t ports = ports_;
     if (ports == 0 || head.local_port != ports >> 16) return hub_.begin(head);

@@ -13,11 +13,31 @@
 namespace hearth::app {
 namespace {
 
-constexpr auto kFileKeys = std::to_array<std::string_view>(
-    {"database", "listen", "tls-cert", "tls-key", "listen-http", "redirect-http", "public-url",
-     "anonymous-read", "trust-forwarded", "pool-threads", "log-level", "lfs-part-bytes",
-     "trust-checked-s", "chunk-lfs-uploads", "data", "undelete-days", "gc-interval-hours",
-     "gc-delay-hours", "gc-xorb-delay-days"});
+// One a line, by the comma after the last one.
+constexpr auto kFileKeys = std::to_array<std::string_view>({
+    "access-log",
+    "anonymous-read",
+    "chunk-lfs-uploads",
+    "data",
+    "database",
+    "gc-delay-hours",
+    "gc-interval-hours",
+    "gc-xorb-delay-days",
+    "lfs-part-bytes",
+    "listen",
+    "listen-http",
+    "log-format",
+    "log-level",
+    "pool-threads",
+    "public-url",
+    "redirect-http",
+    "slow-request-ms",
+    "tls-cert",
+    "tls-key",
+    "trust-checked-s",
+    "trust-forwarded",
+    "undelete-days",
+});
 
 constexpr const char* kDefaultData = "./data";
 /// What the Debian package installs.
@@ -102,6 +122,10 @@ void add_common_options(CLI::App& command, Settings& settings) {
       ->envname("HEARTH_LOG_LEVEL")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
+  command.add_option("--log-format", settings.log_format, "text, or json: one object a line")
+      ->envname("HEARTH_LOG_FORMAT")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
 }
 
 void add_keeping_options(CLI::App& command, Settings& settings) {
@@ -167,6 +191,17 @@ void add_server_options(CLI::App& command, Settings& settings) {
       .add_option("--trust-forwarded", settings.trust_forwarded,
                   "Believe X-Forwarded-Proto and X-Forwarded-Host (behind a reverse proxy only)")
       ->envname("HEARTH_TRUST_FORWARDED")
+      ->capture_default_str();
+  command
+      .add_option("--access-log", settings.access_log,
+                  "Whether each request has its line in the log, at level info")
+      ->envname("HEARTH_ACCESS_LOG")
+      ->capture_default_str();
+  command
+      .add_option("--slow-request-ms", settings.slow_request_ms,
+                  "Requests that kept the hub itself busy for longer are warnings; 0: none")
+      ->envname("HEARTH_SLOW_REQUEST_MS")
+      ->check(CLI::Range(0, 3'600'000))
       ->capture_default_str();
   command.add_option("--pool-threads", settings.pool_threads, "Threads that run handlers")
       ->envname("HEARTH_POOL_THREADS")

@@ -33,6 +33,10 @@ struct Settings {
   bool trust_forwarded = false;
   int pool_threads = 16;
   std::string log_level = "info";
+  std::string log_format = "text";
+  /// A line for each request.
+  bool access_log = true;
+  int slow_request_ms = 5'000;
   /// LFS uploads above this are asked for in parts of this size.
   uint64_t lfs_part_bytes = 1024ull * 1024 * 1024;
 

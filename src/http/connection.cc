@@ -339,6 +339,7 @@ Task<bool> Served::read_head(std::optional<RequestHead>& head, std::optional<Ref
   head->tls = arrival_.tls;
   head->request_id = choose_request_id(head->headers);
   head->peer = peer_;
+  head->note = shared_.app.make_note();
   co_return true;
 }
 

@@ -9,6 +9,7 @@
 namespace hearth::http {
 
 void Exchange::begin(App& app, bool compress) {
+  const LogScope scope(head.request_id);
   try {
     std::variant<Plan, Response> decision = app.begin(head);
     if (auto* refusal = std::get_if<Response>(&decision)) {
@@ -47,6 +48,7 @@ void Exchange::prepare_body(App& app, const Limits& limits) {
 }
 
 void Exchange::take_block(App& app, size_t count, bool last, bool compress) {
+  const LogScope scope(head.request_id);
   try {
     BodySink* sink = gunzip ? gunzip.get() : plan->sink.get();
     if (sink && count > 0) sink->write({block.data(), count});
@@ -65,6 +67,7 @@ void Exchange::fail(App& app, const Error& error) {
 }
 
 void Exchange::generate(Generator& generator) {
+  const LogScope scope(head.request_id);
   made.clear();
   more = false;
   try {
@@ -76,8 +79,7 @@ void Exchange::generate(Generator& generator) {
     }
   } catch (const std::exception& error) {
     generator_failed = true;
-    log_warning("http: {} {}: the body broke off: {}", head.request_id, head.raw_path,
-                error.what());
+    log_warning("http: the body broke off: {}", error.what());
   }
 }
 

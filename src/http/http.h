@@ -74,6 +74,14 @@ class Peer {
   virtual bool gone() const noexcept = 0;
 };
 
+/// What an App notes of a request in begin or a handler, to find it again in on_error and on_done.
+/// It is shared by the edge and the pool, because a handler that took too long goes on after its
+/// request has ended: implementations guard themselves.
+class AppNote {
+ public:
+  virtual ~AppNote() = default;
+};
+
 /// A request without its body. It lives until its response has been sent: handlers may keep a
 /// reference.
 struct RequestHead {
@@ -92,6 +100,7 @@ struct RequestHead {
   bool chunked = false;
   std::string request_id;            // What X-Request-Id of the answer will say; fit for logs.
   std::shared_ptr<const Peer> peer;  // Never null in App calls.
+  std::shared_ptr<AppNote> note;     // What App::make_note made.
 
   bool has_body() const { return chunked || content_length.value_or(0) > 0; }
   /// Whether the media type of Content-Type is `type` ("application/json"); parameters are ignored.
@@ -244,6 +253,8 @@ struct Outcome {
 class App {
  public:
   virtual ~App() = default;
+  /// An empty note for a request that arrives. On an edge thread: must not block or throw.
+  virtual std::shared_ptr<AppNote> make_note() noexcept { return nullptr; }
   /// Decides on a request before its body is read: route, identity, access, limits. A Response
   /// refuses it (401, 403, 404, 413 …). On a pool thread; may block and throw.
   virtual std::variant<Plan, Response> begin(const RequestHead& head) = 0;

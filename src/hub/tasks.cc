@@ -144,6 +144,7 @@ void TaskRunner::work() {
 void TaskRunner::run(Task task) {
   const auto context = std::make_shared<TaskContext>(tasks_, std::move(task), lease_owner_);
   const Task& claimed = context->task();
+  const LogScope log_scope(claimed.id);
   {
     const std::lock_guard lock(mutex_);
     running_.insert(context);

@@ -22,7 +22,6 @@ _front: Front | None = None
 def pytest_configure(config: pytest.Config) -> None:
     global _server, _front
     _server = Server(os.environ.get("HEARTH_TEST_DATABASE"))
-    _server.env["HEARTH_LOG_LEVEL"] = "debug"  # Watcher reads the requests there.
     config.pluginmanager.register(Watcher(_server))
     _server.add_user("root", "--admin")
     for name in ("alice", "bob"):

@@ -14,8 +14,8 @@ import pytest
 
 API = Path(__file__).resolve().parent.parent.parent / "src" / "api"
 LISTS = ("operations.tsv", "client_operations.tsv")
-# "<time> debug GET /api/whoami-v2 200 in 0 out 512 us 250 [id]", see HubApp::on_done.
-REQUEST = re.compile(r"debug (?:\[[^\]]*\] )?([A-Z]+) (/\S*) (\d{3}) ")
+# "<time> info request method=GET path=/api/whoami-v2 query="" route=/api/whoami-v2 status=200 …", see api/request_log.cc.
+REQUEST = re.compile(r' request method=([A-Z]+) path="?(/[^\s"]*)"? .*? status=(\d{3}) ')
 
 
 def read_operations(name: str) -> list[tuple[str, str, str, str]]:
@@ -55,7 +55,7 @@ class Operations:
 
 
 class Watcher:
-    """`server` is a lib.server.Server whose log says every request (HEARTH_LOG_LEVEL=debug)."""
+    """`server` is a lib.server.Server whose log says every request (--access-log, which is the default)."""
 
     def __init__(self, server) -> None:
         self._server = server

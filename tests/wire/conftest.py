@@ -15,7 +15,6 @@ from lib.server import Server  # noqa: E402
 @pytest.fixture(scope="session")
 def server(request):
     hub = Server(os.environ.get("HEARTH_TEST_DATABASE"))
-    hub.env["HEARTH_LOG_LEVEL"] = "debug"  # Watcher reads the requests there.
     request.config.pluginmanager.register(Watcher(hub))
     try:
         hub.add_user("root", "--admin")

@@ -27,7 +27,6 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in ("integration", "unit", "torchaudio_latest"):
         config.addinivalue_line("markers", f"{line}: of the client's own suite")
     _server = Server()
-    _server.env["HEARTH_LOG_LEVEL"] = "debug"  # Watcher reads the requests there.
     config.pluginmanager.register(Watcher(_server))
     _server.add_user("root", "--admin")
     _server.start()

@@ -26,7 +26,6 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in ("api", "transfer", "inference", "xet", "no_xet", "production", "deprecated", "git_lfs"):
         config.addinivalue_line("markers", f"{line}: of the client's own suite")
     _server = Server()
-    _server.env["HEARTH_LOG_LEVEL"] = "debug"  # Watcher reads the requests there.
     config.pluginmanager.register(Watcher(_server))
     _server.add_user("root", "--admin")
     for name, token, full_name in ((constants.USER, constants.TOKEN, constants.FULL_NAME),
