@@ -29,9 +29,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 from lib import environments, figures  # noqa: E402
 
-ARCHIVE = "http://deb.debian.org"
-SOURCES = [f"deb {ARCHIVE}/debian bookworm main", f"deb {ARCHIVE}/debian bookworm-updates main",
-           f"deb {ARCHIVE}/debian-security bookworm-security main"]
 DEBS = "/srv/debs"  # In the root: what a machine without network has instead of an archive.
 LIMIT_S = 60  # What is aimed at; how busy the machine is does not decide whether the run passes.
 CLIENT = """
@@ -42,6 +39,13 @@ again = AutoModel.from_pretrained("ann/tiny-bert")
 assert sum(p.numel() for p in again.parameters()) == sum(p.numel() for p in model.parameters())
 print("loaded")
 """
+
+
+def apt_sources() -> list[str]:
+    """Where this machine, a Debian 12 itself, has its packages from."""
+    listed = subprocess.run(["apt-get", "indextargets", "--format", "deb $(SITE) $(RELEASE) $(COMPONENT)", "Created-By: Packages"],
+                            check=True, capture_output=True, text=True).stdout
+    return sorted(set(listed.splitlines()))
 
 
 def bare_root(package: Path, include: tuple[str, ...] = ()) -> Path:
@@ -62,7 +66,7 @@ def bare_root(package: Path, include: tuple[str, ...] = ()) -> Path:
                         f'--customize-hook=rm -rf "$1{DEBS}/partial" "$1{DEBS}/lock" "$1/srv/{package.name}"',
                         f'--customize-hook=cd "$1{DEBS}" && dpkg-scanpackages -m . /dev/null > Packages 2>/dev/null',
                         f'--customize-hook=echo "deb [trusted=yes] file:{DEBS} ./" > "$1/etc/apt/sources.list"',
-                        "bookworm", str(made), *SOURCES], check=True)
+                        "bookworm", str(made), *apt_sources()], check=True)
         made.rename(tar)
     return tar
 
