@@ -49,6 +49,7 @@ class Hub {
     refill();
     std::string text = replaced(replaced(std::string(input), "@W", write_), "@R", read_);
     http::RequestHead head = head_of(text);
+    head.note = app_.make_note();
     std::optional<http::Response> response;
     try {
       std::variant<http::Plan, http::Response> decided = app_.begin(head);

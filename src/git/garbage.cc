@@ -42,15 +42,15 @@ std::optional<ObjectsKept> ObjectsKept::take(const fs::path& repo_dir,
                                              std::chrono::milliseconds wait) {
   ObjectsKept kept;
   if (!fs::exists(repo_dir)) return kept;
-  kept.fd_ = internal::lock_file(repo_dir / "objects.lock", LOCK_SH, wait);
+  kept.fd_ = internal::lock_file(repo_dir / "hearth-objects.lock", LOCK_SH, wait);
   if (!kept.fd_) return std::nullopt;
   return kept;
 }
 
 std::optional<uint64_t> GitRepo::collect_garbage(int64_t age_s) {
-  Fd packing = internal::lock_file(state_->dir / "packing.lock", LOCK_EX, {});
+  Fd packing = internal::lock_file(state_->dir / "hearth-packing.lock", LOCK_EX, {});
   if (!packing) return std::nullopt;
-  Fd objects = internal::lock_file(state_->dir / "objects.lock", LOCK_EX, kWriterWait);
+  Fd objects = internal::lock_file(state_->dir / "hearth-objects.lock", LOCK_EX, kWriterWait);
   if (!objects) return std::nullopt;
   uint64_t before_bytes = folder_bytes(state_->dir / "objects");
   remove_stale_quarantines(state_->dir);

@@ -254,7 +254,7 @@ void GitRepo::maintain() {
     }
     return found;
   };
-  Fd alone = internal::lock_file(state_->dir / "packing.lock", LOCK_EX, {});
+  Fd alone = internal::lock_file(state_->dir / "hearth-packing.lock", LOCK_EX, {});
   if (!alone) return;  // It is being packed.
   remove_stale_quarantines(state_->dir);
   size_t loose_refs = 0;

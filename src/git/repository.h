@@ -175,8 +175,8 @@ struct RefUpdate {
 enum class RefUpdateResult { kDone, kChangedMeanwhile };
 
 /// While one lives, no object of the repository is removed: what its owner found there, unreachable
-/// or not, may get a ref. A lock of the file DIR/objects.lock, shared by any number of writers and
-/// held alone by GitRepo::collect_garbage; it ends with its process.
+/// or not, may get a ref. A lock of the file DIR/hearth-objects.lock, shared by any number of
+/// writers and held alone by GitRepo::collect_garbage; it ends with its process.
 class ObjectsKept {
  public:
   /// Holds nothing.

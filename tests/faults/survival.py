@@ -44,11 +44,17 @@ def repository_folders(server) -> list[Path]:
     return sorted(path.parent for path in (server.data / "git").rglob("HEAD") if (path.parent / "objects").is_dir())
 
 
+# Locked by the kernel for whoever holds them open, not by being there: src/git/garbage.cc.
+LOCKED_BY_KERNEL = ("hearth-objects.lock", "hearth-packing.lock")
+
+
 def leftovers(server) -> list[str]:
     """Locks of git that nobody holds any more would stop every later write; the hub knows its own, see src/git/refs.cc."""
     found = []
     for path in (server.data / "git").rglob("*.lock"):
         repository = next(parent for parent in path.parents if parent.suffix == ".git")
+        if path.parent == repository and path.name in LOCKED_BY_KERNEL:
+            continue
         own = repository / "hearth-refs.lock"
         if not (own.exists() and path.samefile(own)):
             found.append(f"left over: {path.relative_to(server.data)}")
