@@ -23,6 +23,8 @@ def what_is_stored(server) -> dict:
     for folder in ("git", "blobs", "xorbs", "shards", "uploads"):
         for parent, _, names in os.walk(server.data / folder):  # Unlike rglob(): without fear of what vanishes.
             for name in names:
+                if name in ("hearth-objects.lock", "hearth-packing.lock"):
+                    continue  # Empty, and there from a repository's first writer on: src/git/garbage.cc.
                 path = Path(parent, name)
                 try:
                     files[str(path.relative_to(server.data))] = path.stat().st_size
