@@ -189,20 +189,6 @@ http::Response any_avatar(Call& call) {
   return avatar_of(call, "name");
 }
 
-/// Nobody can follow anyone on this hub: the lists are there, and empty.
-http::Response nobody(Call& call, std::string_view param) {
-  require_name(call, param);
-  return reply(json::array{});
-}
-
-http::Response followers_of_user(Call& call) {
-  return nobody(call, "user");
-}
-
-http::Response followers_of_organisation(Call& call) {
-  return nobody(call, "org");
-}
-
 http::Response members(Call& call) {
   const std::string cursor = call.query.get("cursor").value_or("");
   const auto list = call.services.accounts->list_members(call.param("org"), cursor, kMembersPage);
@@ -342,24 +328,6 @@ std::span<const Route> account_routes() {
        .handler = any_avatar,
        .summary = "Where the picture of either is.",
        .source = "operations.tsv, Get avatar"},
-      {.method = "GET",
-       .pattern = "/api/users/{user}/followers",
-       .allow = Allow::kAnyone,
-       .handler = followers_of_user,
-       .summary = "Who follows a person: nobody can here.",
-       .source = "huggingface_hub hf_api.py list_user_followers"},
-      {.method = "GET",
-       .pattern = "/api/users/{user}/following",
-       .allow = Allow::kAnyone,
-       .handler = followers_of_user,
-       .summary = "Whom a person follows: nobody can here.",
-       .source = "huggingface_hub hf_api.py list_user_following"},
-      {.method = "GET",
-       .pattern = "/api/organizations/{org}/followers",
-       .allow = Allow::kAnyone,
-       .handler = followers_of_organisation,
-       .summary = "Who follows an organisation: nobody can here.",
-       .source = "huggingface_hub hf_api.py list_organization_followers"},
       {.method = "GET",
        .pattern = "/api/organizations/{org}/members",
        .allow = Allow::kAnyone,

@@ -216,11 +216,6 @@ json::array siblings_json(Call& call, const hub::Revision& revision, bool with_b
   return siblings;
 }
 
-/// Nothing has been scanned: so it says.
-json::object security_status() {
-  return {{"scansDone", false}, {"filesWithIssues", json::array{}}};
-}
-
 http::Response answer_info(Call& call, std::string_view rev) {
   const hub::Repo& repo = call.repo();
   std::vector<std::string> names = call.query.get_all("expand");
@@ -245,7 +240,9 @@ http::Response answer_info(Call& call, std::string_view rev) {
   }
   json::object answer = hub::repo_json(view, fields);
   if (call.query.flag("securityStatus")) {
-    answer["securityRepoStatus"] = security_status();
+    // Nothing has been scanned: so it says.
+    answer["securityRepoStatus"] =
+        json::object{{"scansDone", false}, {"filesWithIssues", json::array{}}};
   }
   http::Response response = reply(answer);
   response.headers.set("X-Repo-Commit", revision.commit_oid);
@@ -258,10 +255,6 @@ http::Response info(Call& call) {
 
 http::Response revision_info(Call& call) {
   return answer_info(call, call.param("rev"));
-}
-
-http::Response scan(Call&) {
-  return reply(security_status());
 }
 
 http::Response authorized(Call&) {
@@ -324,12 +317,6 @@ constexpr std::array kRoutes = {
           .handler = revision_info,
           .summary = "The same at a revision.",
           .source = "huggingface_hub hf_api.py repo_info; _snapshot_download.py"},
-    Route{.method = "GET",
-          .pattern = "/api/{types}/{repo}/scan",
-          .allow = Allow::kRepoSee,
-          .handler = scan,
-          .summary = "What scanning the files has found: none is scanned here.",
-          .source = "operations.tsv, Get security status"},
     Route{.method = "GET",
           .pattern = "/api/{types}/{repo}/auth-check",
           .allow = Allow::kRepoFiles,

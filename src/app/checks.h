@@ -12,7 +12,7 @@ namespace hearth::app {
 struct CheckedPart {
   std::string name;
   uint64_t checked_count = 0;
-  std::vector<std::string> problems;
+  std::vector<std::string> problems = {};
 };
 
 /// Compares every whole blob, xorb, shard, Xet file, large object, git repository and index row

@@ -210,7 +210,7 @@ class GarbageCollector::Run {
         for (const auto& [oid, pointer] : all_pointer_rows(tx, repo.id)) {
           if (!named.contains(oid)) stale.push_back(oid);
         }
-        delete_pointer_rows(tx, repo.id, stale);
+        delete_pointers(tx, repo.id, stale);
       }
       mark_unused(tx, repo.id, now_ms_);
       found = count_unused(tx, repo.id, before_ms);

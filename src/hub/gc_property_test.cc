@@ -26,18 +26,6 @@ uint64_t number_from(const char* name, uint64_t fallback) {
   return text == nullptr ? fallback : std::strtoull(text, nullptr, 10);
 }
 
-GcReport collect(TestHub& hub, const GcOptions& options = {}) {
-  HubContext context{.data_dir = hub.large_files.data_dir(),
-                     .database = &hub.database,
-                     .clock = &hub.clock,
-                     .access = &hub.access,
-                     .audit = &hub.audit,
-                     .tasks = &hub.tasks,
-                     .large_files = &hub.large_files};
-  return GarbageCollector(context, hub.parts.repositories, hub.parts.receive, hub.blobs)
-      .run(options);
-}
-
 /// A file as hf-xet would send it: one xorb, one shard.
 struct Packed {
   xet::MerkleHash xorb;
@@ -160,7 +148,7 @@ class Life {
   void check_that_the_rest_goes() {
     for (int round = 0; round < 3; ++round) {
       hub_.clock.advance_ms(30 * kDayMs);
-      ASSERT_FALSE(collect(hub_).held_off);
+      ASSERT_FALSE(hub_.collect().held_off);
     }
     std::set<std::string> blobs;
     std::set<std::string> xorbs;
@@ -335,7 +323,7 @@ TEST(GcProperty, DISABLED_VictimOfTheTestBelow) {
   auto database = db::Database::open("sqlite:" + (fs::path(folder) / "hearth.db").string());
   TestHub hub(*database, folder);
   hub.clock.advance_ms(static_cast<int64_t>(number_from(kTime, 0)) - hub.clock.now_ms());
-  collect(hub);
+  hub.collect();
 }
 
 void collect_and_be_killed(TestHub& hub, uint64_t at_step) {
@@ -362,7 +350,7 @@ void live(TestHub& hub, uint64_t seed, uint64_t step_count, bool with_kills) {
       if (with_kills && life.roll(4) == 0) {
         collect_and_be_killed(hub, 1 + life.roll(60));
       } else {
-        collect(hub, {.dry_run = life.roll(4) == 0});
+        hub.collect({.dry_run = life.roll(4) == 0});
       }
       life.check();
     }

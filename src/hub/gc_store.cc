@@ -19,14 +19,6 @@ void put_gc_row(db::Tx& tx, std::string_view repo_id, const GcRepoRow& row) {
   tx.execute(kSql, {repo_id, row.marked_refs, row.rights_due, row.git_refs, row.git_done_ms});
 }
 
-void delete_pointer_rows(db::Tx& tx, std::string_view repo_id,
-                         const std::vector<std::string>& blob_oids) {
-  constexpr std::string_view kSql = "DELETE FROM pointer WHERE repo_id = ?1 AND blob_oid = ?2";
-  std::vector<db::Params> rows;
-  for (const std::string& oid : blob_oids) rows.push_back({repo_id, oid});
-  if (!rows.empty()) tx.execute_many(kSql, rows);
-}
-
 bool any_to_mark(db::Tx& tx, std::string_view repo_id) {
   constexpr std::string_view kSql =
       "SELECT 1 FROM repo_lfs l WHERE l.repo_id = ?1 AND (l.unused_ms IS NOT NULL OR NOT EXISTS"

@@ -24,8 +24,6 @@ struct GcRepoRow {
 GcRepoRow find_gc_row(db::Tx& tx, std::string_view repo_id);
 void put_gc_row(db::Tx& tx, std::string_view repo_id, const GcRepoRow& row);
 
-void delete_pointer_rows(db::Tx& tx, std::string_view repo_id,
-                         const std::vector<std::string>& blob_oids);
 /// Whether the repository has an object that no pointer names, or one that is marked as unused.
 bool any_to_mark(db::Tx& tx, std::string_view repo_id);
 /// Notes since when objects are unused, and forgets it of those that are used again.

@@ -5,18 +5,6 @@
 namespace hearth::hub {
 namespace {
 
-GcReport collect(TestHub& hub, const GcOptions& options = {}) {
-  HubContext context{.data_dir = hub.large_files.data_dir(),
-                     .database = &hub.database,
-                     .clock = &hub.clock,
-                     .access = &hub.access,
-                     .audit = &hub.audit,
-                     .tasks = &hub.tasks,
-                     .large_files = &hub.large_files};
-  return GarbageCollector(context, hub.parts.repositories, hub.parts.receive, hub.blobs)
-      .run(options);
-}
-
 TEST(Gc, AnUploadThatNobodyCommitsGoesAfterItsDelayAndADryRunSaysSo) {
   for_each_hub([](TestHub& hub) {
     hub.clock.advance_ms(system_clock().now_ms() - hub.clock.now_ms());
@@ -24,18 +12,18 @@ TEST(Gc, AnUploadThatNobodyCommitsGoesAfterItsDelayAndADryRunSaysSo) {
     std::string named = hub.upload(repo, "named by a commit");
     hub.commit(repo, [&](CommitDraft& draft) { draft.put_large("model.bin", named); });
     std::string unnamed = hub.upload(repo, "not named");
-    EXPECT_EQ(collect(hub).waiting.count, 1u);
+    EXPECT_EQ(hub.collect().waiting.count, 1u);
     hub.clock.advance_ms(xet::kDayMs);
     hub.large_files.promise(repo.id, {unnamed});
-    collect(hub);
+    hub.collect();
     hub.clock.advance_ms(xet::kDayMs + 1);
-    EXPECT_EQ(collect(hub).objects.count, 0u) << "promised a day ago";
+    EXPECT_EQ(hub.collect().objects.count, 0u) << "promised a day ago";
     hub.clock.advance_ms(xet::kDayMs);
-    GcReport would = collect(hub, {.dry_run = true});
+    GcReport would = hub.collect({.dry_run = true});
     EXPECT_EQ(would.objects.count, 1u);
     EXPECT_EQ(would.stored.blobs.bytes, 9u);
     EXPECT_TRUE(hub.blobs.size_of(unnamed));
-    GcReport did = collect(hub);
+    GcReport did = hub.collect();
     EXPECT_EQ(did.objects.count, 1u);
     EXPECT_EQ(did.stored.blobs.bytes, 9u);
     EXPECT_FALSE(hub.blobs.size_of(unnamed));
@@ -58,9 +46,9 @@ TEST(Gc, AFileThatStandsThereThroughChangesBackAndForthIsSeen) {
     hub.put(repo, "x.txt", "two");
     hub.put(repo, "x.txt", "one");  // The tree of the first commit again
     EXPECT_EQ(hub.parts.repositories.open_git(repo).all_pointers().size(), 1u);
-    collect(hub);
+    hub.collect();
     hub.clock.advance_ms(30 * xet::kDayMs);
-    collect(hub);
+    hub.collect();
     EXPECT_TRUE(hub.large_files.find(repo.id, sha256));
     EXPECT_EQ(hub.problems(), "");
   });

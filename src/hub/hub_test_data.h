@@ -15,6 +15,7 @@
 #include "hub/access.h"
 #include "hub/accounts.h"
 #include "hub/audit.h"
+#include "hub/gc.h"
 #include "hub/parts.h"
 #include "hub/tasks.h"
 #include "xet/xet.h"
@@ -34,13 +35,17 @@ class TestHub {
         tasks(database, clock),
         audit(database, clock),
         large_files(database, blobs, clock, {.data_dir = data_dir, .secret = std::string(32, 's')}),
-        parts(HubContext{.data_dir = data_dir,
-                         .database = &database,
-                         .clock = &clock,
-                         .access = &access,
-                         .audit = &audit,
-                         .tasks = &tasks,
-                         .large_files = &large_files}) {}
+        parts(context()) {}
+
+  HubContext context() {
+    return {.data_dir = large_files.data_dir(),
+            .database = &database,
+            .clock = &clock,
+            .access = &access,
+            .audit = &audit,
+            .tasks = &tasks,
+            .large_files = &large_files};
+  }
 
   void add_people() {
     alice = person("alice");
@@ -52,6 +57,10 @@ class TestHub {
 
   /// What verify says about repositories; empty when all is well.
   std::string problems() { return join(parts.repositories.verify().problems, "\n"); }
+
+  GcReport collect(const GcOptions& options = {}) {
+    return GarbageCollector(context(), parts.repositories, parts.receive, blobs).run(options);
+  }
 
   /// Runs every task that is due.
   void run_tasks() {

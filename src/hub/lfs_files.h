@@ -53,7 +53,7 @@ class LfsFiles {
   LfsFilePage list(const Repo& repo, const std::string& cursor, size_t limit);
 
   struct Deletion {
-    std::vector<std::string> sha256s;
+    std::vector<std::string> sha256s = {};
     /// Whether the pointers go too, out of each commit of each ref: commits get other ids.
     bool rewrite_history = true;
   };

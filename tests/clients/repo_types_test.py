@@ -126,7 +126,6 @@ def test_sizes_and_differences(api, repo, server, token):
     pointer = ask("/compare/HEAD~1..HEAD")[1]
     assert b"+version https://git-lfs.github.com/spec/v1" in pointer and len(pointer) < 2_000
     assert ask("/compare/main..absent")[0] == 404 and ask("/compare/main~9")[0] == 404
-    assert ask("/scan") == (200, b'{"scansDone":false,"filesWithIssues":[]}')
 
 
 def test_tags_that_have_a_meaning(api):
@@ -134,8 +133,3 @@ def test_tags_that_have_a_meaning(api):
     assert {"id": "text-generation", "type": "pipeline_tag", "label": "Text Generation"} in models["pipeline_tag"]
     assert "license:mit" in {tag["id"] for tag in datasets["license"]} & {tag["id"] for tag in models["license"]}
     assert "size_categories:1K<n<10K" in {tag["id"] for tag in datasets["size_categories"]}
-
-
-def test_nobody_follows_anyone(api):
-    assert list(api.list_user_followers("alice")) == list(api.list_user_following("alice")) == []
-    assert list(api.list_organization_followers("acme")) == []
