@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "blob/blob.h"
 #include "http/range.h"
+#include "hub/lfs_files.h"
 #include "hub/tasks.h"
 
 namespace hearth::api {
@@ -253,7 +254,7 @@ http::Response batch(Call& call) {
     if (objects.back().problem.empty()) oids.push_back(objects.back().oid);
   }
   auto known = upload ? call.services.xet->promise(call.repo().id, oids)
-                      : call.services.xet->find_many(call.repo().id, oids);
+                      : call.services.lfs_files->readable(call.repo(), oids);
   Transfer transfer = upload ? choose_transfer(call, request, objects) : Transfer::kBasic;
   json::array answers;
   for (const Wanted& wanted : objects) {

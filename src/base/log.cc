@@ -80,10 +80,21 @@ bool needs_quotes(std::string_view text) {
          has_control_characters(text);
 }
 
+/// As JSON text. What clients send need not be UTF-8, and no parser of JSON would take such a line.
+std::string quoted(std::string_view text) {
+  std::string fit(text);
+  if (!is_utf8(text)) {
+    for (char& c : fit) {
+      if (static_cast<unsigned char>(c) >= 0x80) c = '?';
+    }
+  }
+  return json::serialize(json::string(fit));
+}
+
 void add_text_field(std::string& out, const LogField& field) {
   out.append(" ").append(field.name).append("=");
   if (const auto* text = std::get_if<std::string_view>(&field.value)) {
-    out += needs_quotes(*text) ? json::serialize(json::string(*text)) : std::string(*text);
+    out += needs_quotes(*text) ? quoted(*text) : std::string(*text);
   } else if (const auto* whole = std::get_if<int64_t>(&field.value)) {
     out += std::to_string(*whole);
   } else {
@@ -94,7 +105,7 @@ void add_text_field(std::string& out, const LogField& field) {
 void add_json_field(std::string& out, const LogField& field) {
   out.append(",\"").append(field.name).append("\":");
   if (const auto* text = std::get_if<std::string_view>(&field.value)) {
-    out += json::serialize(json::string(*text));
+    out += quoted(*text);
   } else if (const auto* whole = std::get_if<int64_t>(&field.value)) {
     out += std::to_string(*whole);
   } else {
@@ -104,8 +115,7 @@ void add_json_field(std::string& out, const LogField& field) {
 
 std::string render(std::string_view message, std::initializer_list<LogField> fields) {
   const bool as_json = g_format == LogFormat::kJson;
-  std::string out =
-      as_json ? "\"message\":" + json::serialize(json::string(message)) : std::string(message);
+  std::string out = as_json ? "\"message\":" + quoted(message) : std::string(message);
   for (const LogField& field : fields) {
     as_json ? add_json_field(out, field) : add_text_field(out, field);
   }

@@ -265,8 +265,10 @@ std::string stamp_of(const TlsFiles& files) {
       stamp += "absent ";
       continue;
     }
-    stamp += fmt::format("{}:{}:{}:{}.{} ", status.st_dev, status.st_ino, status.st_size,
-                         status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+    // ctime: a key that could not be read is tried again when its rights were mended.
+    stamp += fmt::format("{}:{}:{}:{}.{}:{}.{} ", status.st_dev, status.st_ino, status.st_size,
+                         status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ctim.tv_sec,
+                         status.st_ctim.tv_nsec);
   }
   return stamp;
 }

@@ -109,13 +109,14 @@ struct CommitDraft::State {
     operations.push_back(std::move(operation));
   }
   std::optional<CommitResult> attempt(const RepoLock& held);
-  /// The same pointers as before, to files that were deleted and have come again.
+  /// The same pointers as before, to files that were deleted and have come again. A pull request
+  /// brings none back: anyone may open one.
   void note_named_anew() {
     std::vector<std::string> sha256s;
     for (const Operation& operation : operations) {
       if (operation.kind == Operation::Kind::kPointer) sha256s.push_back(operation.pointer.sha256);
     }
-    if (sha256s.empty()) return;
+    if (sha256s.empty() || create_pr || ref.starts_with(git::kPullRequestPrefix)) return;
     commits.context_.database->write(
         [&](db::Tx& tx) { delete_lfs_deletions(tx, repo.id, sha256s); });
   }

@@ -262,6 +262,8 @@ std::optional<FileAnswer> Contents::find_file(const Repo& repo, const Revision& 
     add_xet_hashes(repo, one);
     answer.large = one.front().large;
     if (!options.raw) {
+      // Also when somebody has sent it again since: only a commit by who may write brings it back.
+      require_not_deleted(repo, *answer.large);
       if (!options.with_source && !context_.large_files->find(repo.id, answer.large->sha256)) {
         throw_large_missing(repo, *answer.large);
       }
@@ -287,14 +289,16 @@ std::unique_ptr<blob::Source> Contents::open_large(const Repo& repo, const Large
   }
 }
 
-void Contents::throw_large_missing(const Repo& repo, const LargeInfo& large) {
+void Contents::require_not_deleted(const Repo& repo, const LargeInfo& large) {
   bool deleted = context_.database->read(
       [&](db::Tx& tx) { return is_lfs_deletion(tx, repo.id, large.sha256); });
-  if (deleted) {
-    throw Error(ErrorKind::kNotFound,
-                "This large file was permanently deleted from the repository.",
-                {.code = "EntryNotFound"});
-  }
+  if (!deleted) return;
+  throw Error(ErrorKind::kNotFound, "This large file was permanently deleted from the repository.",
+              {.code = "EntryNotFound"});
+}
+
+void Contents::throw_large_missing(const Repo& repo, const LargeInfo& large) {
+  require_not_deleted(repo, large);  // It may have been, since.
   throw Error(ErrorKind::kCorrupt, "The content of this file is missing on this server.",
               {.detail = repo.id + " has a pointer to " + large.sha256});
 }

@@ -184,8 +184,9 @@ class Contents {
 
  private:
   std::unique_ptr<blob::Source> open_large(const Repo& repo, const LargeInfo& large);
-  /// Of a pointer whose object the repository does not have: kNotFound EntryNotFound when it was
-  /// deleted for good (hub/lfs_files), else kCorrupt.
+  /// kNotFound EntryNotFound for what was deleted for good (hub/lfs_files).
+  void require_not_deleted(const Repo& repo, const LargeInfo& large);
+  /// Of a pointer whose object the repository does not have: that, or kCorrupt.
   [[noreturn]] void throw_large_missing(const Repo& repo, const LargeInfo& large);
   void add_xet_hashes(const Repo& repo, std::vector<TreeEntry>& entries);
   void add_last_commits(const Repo& repo, git::GitRepo& git, const Revision& revision,

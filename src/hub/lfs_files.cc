@@ -70,6 +70,15 @@ LfsFilePage LfsFiles::list(const Repo& repo, const std::string& cursor, size_t l
   return page;
 }
 
+std::map<std::string, xet::LargeObject> LfsFiles::readable(
+    const Repo& repo, const std::vector<std::string>& sha256s) {
+  return context_.database->read([&](db::Tx& tx) {
+    auto found = xet::XetStore::find_many_in(tx, repo.id, sha256s);
+    for (const std::string& sha256 : lfs_deletions(tx, repo.id)) found.erase(sha256);
+    return found;
+  });
+}
+
 void LfsFiles::remove(const Caller& caller, const Repo& repo, const Deletion& deletion) {
   std::set<std::string> wanted;
   for (const std::string& sha256 : deletion.sha256s) wanted.insert(to_lower(sha256));

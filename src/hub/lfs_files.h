@@ -2,6 +2,7 @@
 // The large files of repositories as things of their own: listed with where they stand, deleted for
 // good, shared with another repository.
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -11,6 +12,7 @@
 #include "hub/context.h"
 #include "hub/receive.h"
 #include "hub/repo.h"
+#include "xet/xet.h"
 
 namespace hearth::hub {
 
@@ -51,6 +53,11 @@ class LfsFiles {
   /// What takes up the repository's storage, also what no commit names (any more). Reads every tree
   /// of the history. Throws kInvalid for a cursor that is not ours.
   LfsFilePage list(const Repo& repo, const std::string& cursor, size_t limit);
+
+  /// What readers may have of these: those that the repository has, but for what was deleted for
+  /// good and has only been sent again.
+  std::map<std::string, xet::LargeObject> readable(const Repo& repo,
+                                                   const std::vector<std::string>& sha256s);
 
   struct Deletion {
     std::vector<std::string> sha256s = {};

@@ -64,8 +64,16 @@ TEST(LfsFiles, DeletedFilesAreGoneFromEveryCommitOrJustGone) {
       hub.upload(hub.create(rewrite ? "alice/a" : "alice/b"), "one");
       hub.parts.receive.rebuild_index(repo);
       EXPECT_FALSE(hub.large_files.find(repo.id, one));
-      // Nor does anything stand in the way of bringing them back.
+      // Nor does whoever sends them again or opens a pull request with them.
       hub.upload(repo, "one");
+      hub.commit(repo, [&](CommitDraft& draft) { draft.put_large("again.bin", one); }, {"theirs"},
+                 {.revision = "main", .create_pr = true});
+      EXPECT_TRUE(hub.parts.lfs_files.readable(repo, {one}).empty());
+      if (!rewrite) {
+        auto read = [&] { hub.parts.contents.find_file(repo, revision, "one.bin"); };
+        EXPECT_EQ(error_of(read).code(), "EntryNotFound");
+      }
+      // But a commit by who may write does.
       hub.commit(repo, [&](CommitDraft& draft) { draft.put_large("one.bin", one); });
       hub.commit(repo, [&](CommitDraft& draft) { draft.put_large("new.bin", one); });
       EXPECT_EQ(hub.parts.repositories.used_storage_bytes(repo), before);

@@ -202,7 +202,9 @@ std::optional<int64_t> Receive::apply(const RepoLock& held, const Actor& by, con
     require_objects(tx, repo, pointers);
     insert_pending(tx, row);
     insert_pointers(tx, repo.id, pointers);
-    delete_lfs_deletions(tx, repo.id, sha256s_of(pointers));
+    if (!row.ref.starts_with(git::kPullRequestPrefix)) {  // Anyone may open one.
+      delete_lfs_deletions(tx, repo.id, sha256s_of(pointers));
+    }
     return taken;
   });
   failpoint("receive.recorded");

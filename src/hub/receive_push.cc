@@ -165,7 +165,9 @@ std::string Receive::push(const Caller& caller, const Repo& repo, git::ReceivePa
     }
     require_objects(tx, repo, pointers);
     insert_pointers(tx, repo.id, pointers);
-    delete_lfs_deletions(tx, repo.id, sha256s_of(pointers));
+    bool by_writer = std::ranges::any_of(
+        rows, [](const auto& row) { return !row.ref.starts_with(git::kPullRequestPrefix); });
+    if (by_writer) delete_lfs_deletions(tx, repo.id, sha256s_of(pointers));
     return true;
   });
   if (!there) return refuse_all("the repository was removed", {});

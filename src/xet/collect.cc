@@ -223,7 +223,7 @@ class XetStore::Collection {
     if (!MerkleHash::from_text(stored.name)) return;
     std::string bytes = read_file(stored.path, 2 * kShardBytesMax);
     auto shard = parse_shard(as_bytes(bytes));
-    if (!shard) return;  // Damaged: for scrub and verify to tell.
+    if (!shard) return;  // Damaged: for verify to tell.
     std::vector<MerkleHash> files;
     std::vector<std::string> names;
     for (const ShardFile& file : shard->files) {
