@@ -93,7 +93,7 @@ class Server:
 
     def verify(self) -> subprocess.CompletedProcess:
         return subprocess.run([self.binary, "verify", "--data", str(self.data), *self._database_option()],
-                              capture_output=True, text=True)
+                              capture_output=True, text=True, errors="replace")
 
     def request(self, method: str, path: str, body: object = None, token: str | None = None,
                 headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
