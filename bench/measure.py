@@ -172,7 +172,7 @@ class Hub(Server):
 
 
 class Nginx:
-    """One worker, as Debian has it, with sendfile and open files cached: the peer of most figures."""
+    """One worker, as Debian has it, with sendfile, a log of requests and open files cached: the peer of most figures."""
 
     def __init__(self, root: Path, extra: str = "") -> None:
         self.folder = folder("nginx")
@@ -184,7 +184,7 @@ class Nginx:
 {user}daemon off; worker_processes 1; master_process off; pid {self.folder}/pid; error_log {self.folder}/error.log;
 events {{ worker_connections 4096; }}
 http {{
-  access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000; types {{ }} default_type application/json;
+  access_log {self.folder}/access.log; sendfile on; tcp_nopush on; keepalive_requests 100000000; types {{ }} default_type application/json;
   client_max_body_size 0; {bodies}
   open_file_cache max=100 inactive=600s;
   server {{ listen 127.0.0.1:{self.port}; root {root}; {extra} }}

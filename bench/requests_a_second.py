@@ -12,8 +12,9 @@ chosen = measure.options(__doc__)
 def main() -> None:
     table = measure.Table(
         "30-requests", "Small answers: info, tree, list", command="scripts/bench requests_a_second",
-        note="Requests per CPU second of the server, wrk against it; nginx serves the same bytes from a file. The hub asks "
-             "its database and git anew for each answer. Medians of rounds in turn, least and most beside them.",
+        note="Requests per CPU second of the server, wrk against it; nginx serves the same bytes from a file. Both "
+             "write their log of requests; the hub looks up repository, caller and ref for each answer, and gives one again while nothing has "
+             "changed. Medians of rounds in turn, least and most beside them.",
         columns=["answer", "connections", "bytes", "Hearth, requests/CPU s", "nginx", "ratio", "goal", "met", "p50 ms", "p99 ms", "goal", "met"])
     with measure.Hub().begin() as hub:
         hub.sign_in()

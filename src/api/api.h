@@ -52,6 +52,7 @@ class Contents;
 
 namespace hearth::api {
 
+class AnswerMemory;
 class RateLimiter;
 
 /// Everything handlers may use, wired once by app/. The objects outlive the server.
@@ -74,6 +75,7 @@ struct Services {
   blob::BlobStore* blobs = nullptr;
   xet::XetStore* xet = nullptr;
   RateLimiter* rate_limiter = nullptr;
+  AnswerMemory* answers = nullptr;
   /// Signs upload and download URLs that carry their own right (32 bytes, kept in the data folder).
   std::string signing_key;
   /// "https://hub.example" without a trailing slash; empty: taken from each request.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "api/answer_memory.h"
 #include "api/api.h"
 #include "cards/cards.h"
 #include "hub/listing.h"
@@ -12,12 +13,17 @@ namespace {
 
 constexpr size_t kTrendingMax = 100;
 
-http::Response list(Call& call) {
+http::Response make_list(Call& call) {
   auto request = hub::ListRequest::parse(call.repo_type, call.query);
   hub::ListPage page = call.services.listing->list(request, call.who());
   http::Response response = reply(page.items);
   if (!page.next_cursor.empty()) add_next_link(response, call, page.next_cursor);
   return response;
+}
+
+http::Response list(Call& call) {
+  // A list shows what the database says, and no commit.
+  return call.services.answers->answer(call, "", [&] { return make_list(call); });
 }
 
 /// What is downloaded most these days, of one type or of all.

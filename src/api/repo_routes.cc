@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "api/answer_memory.h"
 #include "api/api.h"
 #include "base/text.h"
 #include "db/db.h"
@@ -216,13 +217,12 @@ json::array siblings_json(Call& call, const hub::Revision& revision, bool with_b
   return siblings;
 }
 
-http::Response answer_info(Call& call, std::string_view rev) {
+http::Response make_info(Call& call, const hub::Revision& revision) {
   const hub::Repo& repo = call.repo();
   std::vector<std::string> names = call.query.get_all("expand");
   bool default_fields = names.empty();
   hub::FieldSet fields =
       default_fields ? hub::info_fields(repo.type) : hub::expand_fields(repo.type, names);
-  hub::Revision revision = call.services.contents->resolve(repo, rev);
   hub::RepoView view = call.services.database->read([&](db::Tx& tx) {
     return hub::load_view(tx, repo, fields, *call.services.access, call.who());
   });
@@ -247,6 +247,12 @@ http::Response answer_info(Call& call, std::string_view rev) {
   http::Response response = reply(answer);
   response.headers.set("X-Repo-Commit", revision.commit_oid);
   return response;
+}
+
+http::Response answer_info(Call& call, std::string_view rev) {
+  hub::Revision revision = call.services.contents->resolve(call.repo(), rev);
+  return call.services.answers->answer(call, revision.commit_oid,
+                                       [&] { return make_info(call, revision); });
 }
 
 http::Response info(Call& call) {

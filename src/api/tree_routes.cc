@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "api/answer_memory.h"
 #include "api/api.h"
 #include "hub/contents.h"
 
@@ -46,10 +47,9 @@ json::object entry_json(const hub::TreeEntry& entry, bool expand) {
   return object;
 }
 
-http::Response tree(Call& call) {
+http::Response make_tree(Call& call, const hub::Revision& revision) {
   hub::Contents& contents = *call.services.contents;
   const std::string& rev = call.param("rev");
-  hub::Revision revision = contents.resolve(call.repo(), rev);
   hub::TreeRequest request;
   if (auto it = call.params.find("path"); it != call.params.end()) request.path = it->second;
   request.recursive = call.query.flag("recursive");
@@ -65,6 +65,12 @@ http::Response tree(Call& call) {
   response.headers.set("X-Repo-Commit", revision.commit_oid);
   if (!page.next_cursor.empty()) add_next_link(response, call, page.next_cursor);
   return response;
+}
+
+http::Response tree(Call& call) {
+  hub::Revision revision = call.services.contents->resolve(call.repo(), call.param("rev"));
+  return call.services.answers->answer(call, revision.commit_oid,
+                                       [&] { return make_tree(call, revision); });
 }
 
 http::Response tree_size(Call& call) {

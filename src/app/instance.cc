@@ -14,7 +14,9 @@ namespace hearth::app {
 namespace {
 
 constexpr size_t kSecretBytes = 32;
-constexpr int64_t kAfterBackupMs = 5'000;  // Between looks whether a backup has ended.
+constexpr uint64_t kAnswerMemoryBytes = 16u
+                                        << 20;  // A few thousand answers; the idle hub stays small.
+constexpr int64_t kAfterBackupMs = 5'000;       // Between looks whether a backup has ended.
 
 fs::path made(const fs::path& data_dir) {
   make_dirs(fs::absolute(data_dir));
@@ -78,7 +80,8 @@ Instance::Instance(Settings wanted, const Clock& with_clock)
       listing(*database, access),
       downloads(*database, clock),
       likes(*database, clock, access),
-      rate_limiter({}, clock) {}
+      rate_limiter({}, clock),
+      answers(*database, kAnswerMemoryBytes) {}
 
 hub::HubContext Instance::context() {
   return {.data_dir = settings.data_dir,
@@ -111,6 +114,7 @@ api::Services Instance::services() {
   services.blobs = &blobs;
   services.xet = &large_files;
   services.rate_limiter = &rate_limiter;
+  services.answers = &answers;
   services.signing_key = secret;
   services.public_url = settings.public_url;
   services.trust_forwarded = settings.trust_forwarded;

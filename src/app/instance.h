@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "api/answer_memory.h"
 #include "api/api.h"
 #include "api/rate_limit.h"
 #include "app/settings.h"
@@ -50,6 +51,7 @@ class Instance {
   hub::Downloads downloads;
   hub::Likes likes;
   api::RateLimiter rate_limiter;
+  api::AnswerMemory answers;
 
   hub::HubContext context();
   api::Services services();

@@ -76,6 +76,8 @@ class Row {
   Row() = default;
   explicit Row(std::vector<Value> values) : values_(std::move(values)) {}
 
+  /// Gives the values back, so that the next row can use their room.
+  std::vector<Value> take() && { return std::move(values_); }
   size_t column_count() const { return values_.size(); }
   const Value& value(size_t column) const { return at(column); }
   bool is_null(size_t column) const { return at(column).is_null(); }
@@ -202,6 +204,11 @@ class Database {
   /// What the engine finds wrong with its own files, a sentence each: SQLite's integrity and
   /// foreign key checks (reads everything), PostgreSQL's count of pages whose sums did not fit.
   std::vector<std::string> integrity_problems();
+
+  /// A number that is another one after each change of the database by anybody, this process or
+  /// another. What was read after it had been taken is what would be read now while it is the same.
+  /// Nothing where the engine cannot tell this more cheaply than the reading is (PostgreSQL).
+  virtual std::optional<int64_t> change_number() { return std::nullopt; }
 
   /// Runs `fn(Tx&)` once on one consistent snapshot and returns what it returns. No writes.
   template <typename Fn>

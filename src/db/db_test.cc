@@ -38,6 +38,33 @@ void with_things(const std::function<void(TestDatabase&)>& test) {
   }
 }
 
+TEST(Db, ChangeNumberIsAnotherAfterEachChangeByAnybody) {
+  with_things([](TestDatabase& db) {
+    const auto first = db->change_number();
+    if (db->engine() == Engine::kPostgres) {
+      EXPECT_EQ(std::nullopt, first);
+      return;
+    }
+    ASSERT_TRUE(first);
+    db->read([](Tx& tx) { tx.query("SELECT id FROM thing"); });
+    EXPECT_EQ(first, db->change_number());
+    db->write([](Tx& tx) { tx.execute(kInsert, {"a", 1, Bytes{}, nullptr}); });
+    const auto second = db->change_number();
+    EXPECT_NE(first, second);
+    // As another process does it.
+    const auto other = db.open_again();
+    other->write([](Tx& tx) { tx.execute(kInsert, {"b", 2, Bytes{}, nullptr}); });
+    const auto third = db->change_number();
+    EXPECT_NE(second, third);
+    EXPECT_THROW(db->write([](Tx& tx) {
+      tx.execute(kInsert, {"c", 2, Bytes{}, nullptr});
+      throw Error(ErrorKind::kInvalid, "undone");
+    }),
+                 Error);
+    EXPECT_EQ(third, db->change_number());
+  });
+}
+
 TEST(Db, ValuesComeBackAsTheyWentIn) {
   with_things([](TestDatabase& db) {
     const Bytes data = {0, 1, 2, 255, 0};

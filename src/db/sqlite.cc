@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <mutex>
 #include <thread>
 #include <unordered_map>
 
@@ -134,6 +135,16 @@ class Connection {
     if (rc != SQLITE_DONE) throw_sqlite(handle_.get(), rc, sql);
   }
 
+  /// The integer that a PRAGMA answers.
+  int64_t number(std::string_view pragma) {
+    sqlite3_stmt* stmt = statement(pragma);
+    const int rc = sqlite3_step(stmt);
+    const int64_t answer = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
+    sqlite3_reset(stmt);
+    if (rc != SQLITE_ROW) throw_sqlite(handle_.get(), rc, pragma);
+    return answer;
+  }
+
   void roll_back() noexcept {
     // Some errors (a full disk) have rolled back already.
     if (sqlite3_get_autocommit(handle_.get()) == 0) {
@@ -231,12 +242,16 @@ class SqliteTx : public Tx {
  private:
   void run_query(std::string_view sql, const Params& params, const OnRow& on_row,
                  Fetch /*fetch*/) override {
-    run(sql, params, [&on_row](sqlite3_stmt* stmt) {
+    std::vector<Value> values;
+    run(sql, params, [&](sqlite3_stmt* stmt) {
       const int column_count = sqlite3_column_count(stmt);
-      std::vector<Value> values;
+      values.clear();
       values.reserve(static_cast<size_t>(column_count));
       for (int i = 0; i < column_count; ++i) values.push_back(column_value(stmt, i));
-      return on_row(Row(std::move(values)));
+      Row row(std::move(values));
+      const bool go_on = on_row(row);
+      values = std::move(row).take();
+      return go_on;
     });
   }
 
@@ -297,19 +312,24 @@ class SqliteDatabase : public Database {
  public:
   SqliteDatabase(std::string path, const Options& options)
       : path_(std::move(path)),
+        options_(options),
         readers_(static_cast<size_t>(options.reader_count_max), options.wait_ms,
-                 [this, options] {
-                   auto connection = std::make_unique<Connection>(path_, options);
-                   connection->script("PRAGMA query_only = ON");
-                   return connection;
-                 }),
+                 [this] { return open_reader(); }),
         writer_(1, options.wait_ms,
-                [this, options] { return std::make_unique<Connection>(path_, options); }) {
+                [this] { return std::make_unique<Connection>(path_, options_); }) {
     make_private_file(path_);
     readers_.lease();  // Opened now, so that a wrong path is an error at the start.
   }
 
   Engine engine() const override { return Engine::kSqlite; }
+
+  std::optional<int64_t> change_number() override {
+    // SQLite counts for each connection what the others commit: always the same one is asked, and
+    // that one writes nothing.
+    std::lock_guard lock(watch_mutex_);
+    if (!watcher_) watcher_ = open_reader();
+    return watcher_->number("PRAGMA data_version");
+  }
 
  protected:
   Hooks run_read(const Body& body) override {
@@ -347,6 +367,12 @@ class SqliteDatabase : public Database {
   }
 
  private:
+  std::unique_ptr<Connection> open_reader() {
+    auto connection = std::make_unique<Connection>(path_, options_);
+    connection->script("PRAGMA query_only = ON");
+    return connection;
+  }
+
   static Hooks run(Connection& connection, const char* begin, const Body& body) {
     connection.bracket(begin);
     try {
@@ -362,8 +388,11 @@ class SqliteDatabase : public Database {
   }
 
   const std::string path_;
+  const Options options_;
   ConnectionPool<Connection> readers_;
   ConnectionPool<Connection> writer_;
+  std::mutex watch_mutex_;
+  std::unique_ptr<Connection> watcher_;
 };
 
 }  // namespace
