@@ -28,7 +28,7 @@ from lib.server import Server  # noqa: E402
 from workers import Crew  # noqa: E402
 
 WORK_S_MAX = 3.0  # The longest work before a kill, as in figure D1 of the fault model.
-STINT_KILLS = 50  # Then everything is read back, and work goes on with a new hub: verify reads all that is stored.
+STINT_KILLS = 20  # Then everything is read back, and work goes on with a new hub: verify reads all that is stored, after each kill.
 STOPPING = threading.Event()  # After this kill no other.
 
 
