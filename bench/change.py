@@ -1,4 +1,4 @@
-"""One MiB of a large file changed: what goes over the wire, up and down, by the real Xet client with a warm cache.
+"""One MiB of a large file changed: what goes over the wire, up and down, by the real Xet client.
 
 A relay counts the bytes between client and hub; all of the client's connections go through it.
 """
@@ -60,8 +60,9 @@ class Relay:
 def main() -> None:
     table = measure.Table(
         "70-change", "One MiB changed in a large file", command="scripts/bench change",
-        note="MiB over the wire both ways, headers and all, counted by a relay; hf-xet of the tests' lock file, its cache warm from the file before "
-             "(HF_XET_CHUNK_CACHE_SIZE_BYTES of 4 GB for the downloads). The changed MiB lies in the middle.",
+        note="MiB over the wire both ways, headers and all, counted by a relay; hf-xet of the tests' lock file. The changed MiB lies in the middle. "
+             "hf-xet keeps no chunks of what it has downloaded: its chunk cache has had no effect since 1.3 (huggingface/huggingface_hub, pull request 4883), "
+             "so a changed file comes whole from any hub.",
         columns=["file, MiB", "what", "up, MiB", "down, MiB", "part of the file", "hub, CPU s"])
     files = measure.folder("files")
     home = measure.folder("hf-home")
@@ -69,7 +70,7 @@ def main() -> None:
         hub.sign_in()
         repo = content.create_repo(hub, "changing")
         relay = Relay(int(hub.url.rpartition(":")[2]))
-        env = {**os.environ, "HF_ENDPOINT": relay.url, "HF_TOKEN": hub.token, "HF_HOME": str(home), "HF_XET_CHUNK_CACHE_SIZE_BYTES": "4000000000"}
+        env = {**os.environ, "HF_ENDPOINT": relay.url, "HF_TOKEN": hub.token, "HF_HOME": str(home)}
 
         def client(script: str) -> measure.Spent:
             return measure.spent(hub.pid, lambda: measure.run_client([str(environments.python_of("current")), "-c", script], env=env))
