@@ -137,7 +137,13 @@ class CommitSink : public http::BodySink {
 
   void apply(std::string_view key, const json::object& value) {
     if (key == "copyFile" || key == "lfsCopy") {
-      draft_->copy(require_string(value, "srcPath"), require_string(value, "path"));
+      if (find(value, "srcRepo") != nullptr) {
+        throw Error(ErrorKind::kInvalid,
+                    "A commit copies files of its own repository. Download the file and upload it, "
+                    "or duplicate the large file to this repository first.");
+      }
+      draft_->copy(require_string(value, "srcPath"), require_string(value, "path"),
+                   optional_string(value, "srcRevision").value_or(""));
       return;
     }
     std::string path = require_string(value, "path");

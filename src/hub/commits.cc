@@ -181,10 +181,26 @@ void CommitDraft::delete_folder(std::string_view path) {
                .path = git::RepoPath::require(path, git::TrailingSlash::kDrop)});
 }
 
-void CommitDraft::copy(std::string_view from_path, std::string_view to_path) {
-  state_->add({.kind = Operation::Kind::kCopy,
-               .path = git::RepoPath::require(to_path),
-               .from = git::RepoPath::require(from_path)});
+void CommitDraft::copy(std::string_view from_path, std::string_view to_path,
+                       std::string_view from_revision) {
+  git::RepoPath from = git::RepoPath::require(from_path);
+  git::RepoPath to = git::RepoPath::require(to_path);
+  if (from_revision.empty()) {
+    state_->add({.kind = Operation::Kind::kCopy, .path = to, .from = from});
+    return;
+  }
+  Revision source = state_->commits.contents_.resolve(state_->repo, from_revision);
+  // Its own branch is the one it goes on: what is there when the commit is made.
+  if (source.ref == state_->ref) return copy(from_path, to_path);
+  git::GitRepo git = git::GitRepo::open(state_->dir);
+  auto entry = git.entry(*git::Oid::parse(source.commit_oid), from.text());
+  if (!entry) throw_missing(from);
+  if (entry->type != git::EntryType::kFile) {
+    throw Error(ErrorKind::kUnprocessable,
+                "From another revision single files are copied, and " + from.text() + " is none.");
+  }
+  // As if the file were sent anew: a large one must be there still.
+  put(to_path, git.read_blob(entry->oid));
 }
 
 CommitResult CommitDraft::commit() {

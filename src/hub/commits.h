@@ -55,8 +55,11 @@ class CommitDraft {
   /// doesn't exist".
   void delete_file(std::string_view path);
   void delete_folder(std::string_view path);
-  /// From the parent's tree.
-  void copy(std::string_view from_path, std::string_view to_path);
+  /// From the parent's tree; or, when `from_revision` names another branch, tag or commit, a file
+  /// of that one as it is now. Throws kNotFound RevisionNotFound or EntryNotFound, and
+  /// kUnprocessable for a folder of another revision.
+  void copy(std::string_view from_path, std::string_view to_path,
+            std::string_view from_revision = {});
 
   /// Makes the commit. Throws kPreconditionFailed ("The branch was updated since …") when
   /// `parent_commit` was given and is not the head; without it the commit moves to the new head.

@@ -37,6 +37,41 @@ TEST(Commits, FilesAreWrittenDeletedAndCopiedInOrder) {
   });
 }
 
+TEST(Commits, ACopyIsOfTheRevisionThatItNames) {
+  for_each_hub([](TestHub& hub) {
+    Repo repo = hub.create("alice/tiny");
+    std::string sha256 = hub.upload(repo, "weights");
+    auto first = hub.commit(repo, [&](CommitDraft& draft) {
+      draft.put("dir/a.txt", "one");
+      draft.put_large("model.bin", sha256);
+    });
+    hub.commit(repo, [&](CommitDraft& draft) {
+      draft.put("dir/a.txt", "two");
+      draft.delete_file("model.bin");
+    });
+    hub.commit(repo, [&](CommitDraft& draft) {
+      draft.copy("dir/a.txt", "old.txt", first.commit_oid);
+      draft.copy("dir/a.txt", "new.txt", "main");
+      draft.copy("model.bin", "again.bin", first.commit_oid);
+    });
+    EXPECT_EQ(hub.text(repo, "old.txt"), "one");
+    EXPECT_EQ(hub.text(repo, "new.txt"), "two");
+    auto file =
+        hub.parts.contents.find_file(repo, hub.parts.contents.resolve(repo, "main"), "again.bin");
+    ASSERT_TRUE(file);
+    EXPECT_EQ(blob::read_all(*file->source), "weights");
+    auto copied = [&](std::string_view path, std::string_view revision) {
+      return error_of([&] {
+        hub.commit(repo, [&](CommitDraft& draft) { draft.copy(path, "x.txt", revision); });
+      });
+    };
+    EXPECT_EQ(copied("dir/a.txt", "nowhere").code(), "RevisionNotFound");
+    EXPECT_EQ(copied("absent.txt", first.commit_oid).code(), "EntryNotFound");
+    EXPECT_EQ(copied("dir", first.commit_oid).kind(), ErrorKind::kUnprocessable);
+    EXPECT_EQ(hub.problems(), "");
+  });
+}
+
 TEST(Commits, DeletedFolderMayBeNamedAsAFile) {
   for_each_hub([](TestHub& hub) {
     Repo repo = hub.create("alice/tiny");
