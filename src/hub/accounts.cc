@@ -8,6 +8,7 @@
 #include "hub/accounts_secret.h"
 #include "hub/accounts_store.h"
 #include "hub/repo.h"
+#include "hub/wrong_passwords.h"
 
 namespace hearth::hub {
 namespace {
@@ -174,6 +175,7 @@ void Accounts::set_password(const Actor& by, std::string_view name, std::string_
     const User user = require_user(tx, name);
     store::set_password_hash(tx, user.id, hash, clock_.now_ms());
     store::remove_sessions_of(tx, user.id);
+    forget_password_tries(tx, to_lower(user.name));
     audit_.append(tx, by, "user.password", user.name);
   });
 }
@@ -323,7 +325,10 @@ User Accounts::use_setup_token(std::string_view token, const NewUser& admin,
 }
 
 void Accounts::remove_expired() {
-  database_.write([this](db::Tx& tx) { store::remove_expired(tx, clock_.now_ms()); });
+  database_.write([this](db::Tx& tx) {
+    store::remove_expired(tx, clock_.now_ms());
+    remove_old_password_tries(tx, clock_.now_ms());
+  });
 }
 
 }  // namespace hearth::hub

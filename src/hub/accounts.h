@@ -220,7 +220,8 @@ class Accounts {
   /// only together with our signature.
   std::optional<Identity> authenticate_hash(const Bytes& secret_hash);
   /// A password for a session. Throws kUnauthenticated (the same words for a wrong name and a wrong
-  /// password, after the same work) and kRateLimited after several wrong ones in a row.
+  /// password, after the same work) and kRateLimited after several wrong ones in a row from that
+  /// address, whether the name exists or not (hub/wrong_passwords.h).
   IssuedSession sign_in(std::string_view name, std::string_view password,
                         std::string_view remote_address);
   void sign_out(std::string_view session_value);
@@ -257,7 +258,8 @@ class Accounts {
   User use_setup_token(std::string_view token, const NewUser& admin,
                        std::string_view remote_address);
 
-  /// Deletes what has expired (sessions, codes, OAuth tokens). Cheap; called by housekeeping.
+  /// Deletes what has expired (sessions, codes, OAuth tokens, wrong passwords). Cheap; called by
+  /// housekeeping.
   void remove_expired();
 
  private:

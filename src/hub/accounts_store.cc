@@ -122,8 +122,7 @@ int64_t count_enabled_administrators(db::Tx& tx) {
 void set_password_hash(db::Tx& tx, std::string_view user_id, std::string_view hash,
                        int64_t now_ms) {
   constexpr std::string_view kSql =
-      "UPDATE account SET password_hash = ?2, wrong_passwords = 0, blocked_until_ms = 0,"
-      " updated_ms = ?3 WHERE id = ?1";
+      "UPDATE account SET password_hash = ?2, updated_ms = ?3 WHERE id = ?1";
   tx.execute(kSql, {user_id, hash, now_ms});
 }
 
@@ -141,22 +140,13 @@ void set_admin(db::Tx& tx, std::string_view user_id, bool is_admin, int64_t now_
 
 std::optional<PasswordRow> find_password(db::Tx& tx, std::string_view name_key) {
   constexpr std::string_view kSql =
-      "SELECT a.id, a.password_hash, a.disabled, a.wrong_passwords, a.blocked_until_ms"
+      "SELECT a.id, a.password_hash, a.disabled"
       " FROM account a JOIN namespace n ON n.id = a.id WHERE n.name_key = ?1";
   const auto row = tx.query_one(kSql, {name_key});
   if (!row) return std::nullopt;
   return PasswordRow{.user_id = row->get_text(0),
                      .hash = row->get_optional_text(1).value_or(""),
-                     .disabled = row->get_bool(2),
-                     .wrong_passwords = row->get_int(3),
-                     .blocked_until_ms = row->get_int(4)};
-}
-
-void set_wrong_passwords(db::Tx& tx, std::string_view user_id, int64_t count,
-                         int64_t blocked_until_ms) {
-  constexpr std::string_view kSql =
-      "UPDATE account SET wrong_passwords = ?2, blocked_until_ms = ?3 WHERE id = ?1";
-  tx.execute(kSql, {user_id, count, blocked_until_ms});
+                     .disabled = row->get_bool(2)};
 }
 
 void insert_organisation(db::Tx& tx, const Organisation& organisation) {

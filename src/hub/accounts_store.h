@@ -33,12 +33,8 @@ struct PasswordRow {
   std::string user_id;
   std::string hash;  // Empty: no password.
   bool disabled = false;
-  int64_t wrong_passwords = 0;
-  int64_t blocked_until_ms = 0;
 };
 std::optional<PasswordRow> find_password(db::Tx& tx, std::string_view name_key);
-void set_wrong_passwords(db::Tx& tx, std::string_view user_id, int64_t count,
-                         int64_t blocked_until_ms);
 
 void insert_organisation(db::Tx& tx, const Organisation& organisation);
 std::optional<Organisation> find_organisation(db::Tx& tx, std::string_view name_key);

@@ -9,6 +9,7 @@
 #include "hub/accounts_password.h"
 #include "hub/accounts_secret.h"
 #include "hub/accounts_store.h"
+#include "hub/wrong_passwords.h"
 
 namespace hearth::hub {
 namespace {
@@ -25,16 +26,6 @@ constexpr size_t kScopesMax = 200;
 constexpr size_t kTokensOfOneUserMax = 1000;
 
 constexpr int64_t kTouchEveryMs = 5 * 60 * 1000;  // "Last used" is exact to this.
-
-// Wrong passwords in a row: the first ones are free, then the wait doubles up to the longest.
-constexpr int64_t kFreeWrongPasswords = 5;
-constexpr int64_t kBlockMsMax = 15 * 60 * 1000;
-
-int64_t block_ms(int64_t wrong_count) {
-  if (wrong_count < kFreeWrongPasswords) return 0;
-  const int64_t doublings = std::min<int64_t>(wrong_count - kFreeWrongPasswords, 20);
-  return std::min(kBlockMsMax, int64_t{1000} << doublings);
-}
 
 void check_display_name(std::string_view name) {
   if (name.empty() || name.size() > kDisplayNameBytesMax || !is_utf8(name) ||
@@ -218,20 +209,9 @@ IssuedSession Accounts::sign_in(std::string_view name, std::string_view password
                                 std::string_view remote_address) {
   const std::string name_key =
       is_utf8(name) && name.find('\0') == std::string_view::npos ? to_lower(name) : std::string();
-  // Counted before the password is looked at: attempts at the same time cannot outrun the count.
   const auto account = database_.write([&](db::Tx& tx) {
-    auto row = store::find_password(tx, name_key);
-    if (!row) return row;
-    const int64_t now_ms = clock_.now_ms();
-    if (row->blocked_until_ms > now_ms) {
-      const auto wait_s = static_cast<int>((row->blocked_until_ms - now_ms + 999) / 1000);
-      throw Error(ErrorKind::kRateLimited,
-                  "Too many wrong passwords. Try again in " + std::to_string(wait_s) + " s.",
-                  {.retry_after_s = wait_s});
-    }
-    const int64_t wrong_count = row->wrong_passwords + 1;
-    store::set_wrong_passwords(tx, row->user_id, wrong_count, now_ms + block_ms(wrong_count));
-    return row;
+    begin_password_try(tx, name_key, remote_address, clock_.now_ms());
+    return store::find_password(tx, name_key);
   });
   const bool right = verify_password(password, account ? account->hash : std::string());
   if (!right || account->disabled) {
@@ -240,7 +220,7 @@ IssuedSession Accounts::sign_in(std::string_view name, std::string_view password
   const std::string value = random_alphanumeric(43);
   const int64_t now_ms = clock_.now_ms();
   database_.write([&](db::Tx& tx) {
-    store::set_wrong_passwords(tx, account->user_id, 0, 0);
+    end_password_try(tx, name_key, remote_address, now_ms);
     store::insert_session(tx, account->user_id, secret_hash(value), now_ms, now_ms + kSessionMs);
     const auto user = store::find_user_by_id(tx, account->user_id);
     const Actor by{.user_id = account->user_id,

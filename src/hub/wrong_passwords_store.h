@@ -1,0 +1,28 @@
+#pragma once
+// The table wrong_password, one function a statement (private to hub/wrong_passwords).
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "db/db.h"
+
+namespace hearth::hub::wrong_passwords_store {
+
+struct Tries {
+  int64_t wrong_count = 0;
+  int64_t since_ms = 0;
+  int64_t blocked_until_ms = 0;
+  int64_t known_until_ms = 0;
+  int64_t forget_ms = 0;
+};
+
+std::optional<Tries> find(db::Tx& tx, const Bytes& name_hash, std::string_view address);
+void set(db::Tx& tx, const Bytes& name_hash, std::string_view address, const Tries& tries);
+void remove(db::Tx& tx, const Bytes& name_hash);
+void remove_forgotten(db::Tx& tx, int64_t now_ms);
+/// Keeps the `rows_max` rows that would be forgotten last, and those of the same millisecond.
+void remove_beyond(db::Tx& tx, int64_t rows_max);
+
+}  // namespace hearth::hub::wrong_passwords_store
