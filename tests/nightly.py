@@ -175,6 +175,11 @@ def contract(options: argparse.Namespace, logs: Path) -> list[Row]:
     return [Row("requests made from the OpenAPI document", "passed" if status == 0 else f"FAILED, status {status}", "", seconds)]
 
 
+def oracles(options: argparse.Namespace, logs: Path) -> list[Row]:
+    status, _, seconds = run([str(environments.python_of("hostile")), "tests/fuzz/oracles.py", "--cases", "300000", "--publish"], logs / "oracles.log")
+    return [Row("parsers beside the formats' own", "passed" if status == 0 else f"FAILED, status {status}", "", seconds)]
+
+
 def bench(options: argparse.Namespace, logs: Path) -> list[Row]:
     """Every script of bench/ in full; they write docs/benchmarks.md."""
     rows = []
@@ -194,7 +199,7 @@ def publish(name: str, title: str, part: str, rows: list[Row], note: str) -> Non
 # A part runs, writes its section of the page, and returns what it saw.
 PARTS = {"kills": kills, "steps": steps, "flips": flips, "cuts": cuts, "disk-full": disk_full, "io-errors": io_errors,
          "upgrades": upgrades, "backup": backup, "package": package, "crowds": crowds,
-         "contract": contract, "sanitizers": sanitizers, "fuzzers": fuzzers, "bench": bench}
+         "contract": contract, "oracles": oracles, "sanitizers": sanitizers, "fuzzers": fuzzers, "bench": bench}
 
 
 def main() -> int:

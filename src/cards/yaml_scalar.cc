@@ -170,7 +170,7 @@ std::optional<json::value> match_float(std::string_view text) {
   if (body == ".inf" || body == ".Inf" || body == ".INF") return json::value(nullptr);
   bool has_whole = is_digit(cursor.peek());
   if (!has_whole && has_sign) return std::nullopt;
-  cursor.take_run(kDigitsOrUnderscore);
+  if (has_whole) cursor.take_run(kDigitsOrUnderscore);
   bool is_sexagesimal = false;
   while (has_whole && cursor.take(':')) {
     is_sexagesimal = true;

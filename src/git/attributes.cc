@@ -155,6 +155,12 @@ Pattern::Pattern(std::string_view text) {
   }
   base_name_only = text.find('/') == std::string_view::npos;
   if (text.starts_with('/')) text.remove_prefix(1);
+  if (!base_name_only) {
+    // git compares what stands before the first wildcard by itself and then begins anew (dir.c,
+    // match_pathname): so in "a**" the stars are at a beginning, and match slashes.
+    begin = text.substr(0, text.find_first_of("*?[\\"));
+    text.remove_prefix(begin.size());
+  }
   glob = Glob(text, base_name_only ? Glob::Slash::kOrdinary : Glob::Slash::kSeparator);
 }
 
@@ -164,7 +170,8 @@ bool Pattern::matches(std::string_view path, bool is_directory) const {
     size_t at = path.rfind('/');
     if (at != std::string_view::npos) path.remove_prefix(at + 1);
   }
-  return glob.matches(path);
+  if (!path.starts_with(begin)) return false;
+  return glob.matches(path.substr(begin.size()));
 }
 
 }  // namespace internal

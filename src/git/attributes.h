@@ -23,7 +23,8 @@ struct Pattern {
   bool negated = false;           // began with '!'
   bool only_directories = false;  // ended in '/'
   bool base_name_only = false;    // has no '/': matches the last segment of a path
-  Glob glob;
+  std::string begin;              // before the first wildcard; empty for base names
+  Glob glob;                      // the rest
 };
 
 }  // namespace internal

@@ -54,16 +54,31 @@ TEST(Safetensors, SubByteTypesFillWholeBytes) {
             "a tensor's shape does not fill its data_offsets");
 }
 
+TEST(Safetensors, HeadersAreReadAsTheLibraryDoes) {
+  EXPECT_EQ(error_of(R"({"__metadata__":null})", 0), "(no error)");
+  EXPECT_EQ(error_of("{\"\xff\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}", 0),
+            "the header is not UTF-8");
+  EXPECT_EQ(error_of(R"({"a":{"dtype":"U8","shape":[00],"data_offsets":[0,0]}})", 0),
+            "a number begins with 0");
+  // Stricter than the library, as the format's page has it: also where the tensors are empty, and
+  // however the name is spelt.
+  EXPECT_EQ(error_of(R"({"é":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},)"
+                     R"("\u00e9":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})",
+                     0),
+            "a name stands twice in the header");
+}
+
 TEST(Safetensors, OffsetsAreChecked) {
-  auto tensor = [](const char* offsets) {
-    return std::string(R"("a":{"dtype":"U8","shape":[4],"data_offsets":)") + offsets + "}";
+  auto tensor = [](const char* offsets, const char* name = "a") {
+    return '"' + std::string(name) + R"(":{"dtype":"U8","shape":[4],"data_offsets":)" + offsets +
+           "}";
   };
   EXPECT_EQ(error_of("{" + tensor("[0,5]") + "}", 5),
             "a tensor's shape does not fill its data_offsets");
   EXPECT_EQ(error_of("{" + tensor("[0,4]") + "}", 3), "a tensor lies outside of the file");
   EXPECT_EQ(error_of("{" + tensor("[4,0]") + "}", 4), "a tensor lies outside of the file");
   EXPECT_EQ(error_of("{" + tensor("[1,5]") + "}", 5), "tensors overlap or leave a hole");
-  EXPECT_EQ(error_of("{" + tensor("[0,4]") + "," + tensor("[0,4]") + "}", 4),
+  EXPECT_EQ(error_of("{" + tensor("[0,4]") + "," + tensor("[0,4]", "b") + "}", 4),
             "tensors overlap or leave a hole");
   EXPECT_EQ(error_of("{" + tensor("[0,4]") + "}", 5),
             "the data does not end where the last tensor ends");

@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "models/models.h"
 
@@ -124,25 +126,50 @@ class HeaderScanner {
       out = out * 10 + digit;
       ++at_;
     }
+    if (at_ > begin + 1 && text_[begin] == '0') return fail("a number begins with 0");
     return at_ > begin || fail("expected a whole number in the header");
   }
 
   bool scan() {
+    if (!is_utf8(text_)) return fail("the header is not UTF-8");
     if (text_.empty() || text_.front() != '{') return fail("the header must begin with '{'");
     if (!take('{')) return false;
     if (!take('}')) {
       do {
         std::string name;
-        if (!scan_string(&name, 64) || !expect(':')) return false;
+        skip_space();
+        size_t begin = at_;
+        if (!scan_string(&name, 64)) return false;
+        name_hashes_.push_back(hash_of_name(text_.substr(begin, at_ - begin)));
+        if (!expect(':')) return false;
         if (name == "__metadata__" ? !scan_metadata() : !scan_tensor()) return false;
       } while (take(','));
       if (!expect('}')) return false;
     }
     skip_space();  // Padding to eight bytes.
-    return at_ == text_.size() || fail("text after the header");
+    if (at_ != text_.size()) return fail("text after the header");
+    // The format forbids it: who reads the one tensor and who the other is not said.
+    std::ranges::sort(name_hashes_);
+    return std::ranges::adjacent_find(name_hashes_) == name_hashes_.end() ||
+           fail("a name stands twice in the header");
+  }
+
+  /// Of a name in quotes, however it is spelt.
+  static size_t hash_of_name(std::string_view quoted) {
+    std::hash<std::string_view> hash;
+    if (quoted.find('\\') == std::string_view::npos) {
+      return hash(quoted.substr(1, quoted.size() - 2));
+    }
+    auto name = parse_json(quoted);
+    return hash(name ? as_view(name->as_string()) : quoted);
   }
 
   bool scan_metadata() {
+    skip_space();
+    if (text_.substr(at_).starts_with("null")) {  // As the format's own library takes it.
+      at_ += 4;
+      return true;
+    }
     if (!expect('{')) return false;
     if (take('}')) return true;
     do {
@@ -269,6 +296,7 @@ class HeaderScanner {
   uint64_t data_bytes_;
   size_t at_ = 0;
   std::vector<Range> ranges_;
+  std::vector<size_t> name_hashes_;
   SafetensorsFacts facts_;
   ParseError error_;
 };
