@@ -18,6 +18,7 @@ install(FILES ${packaging}/hearth.service DESTINATION /lib/systemd/system)
 install(FILES ${packaging}/copyright ${made}/changelog.gz DESTINATION share/doc/hearth)
 install(FILES ${CMAKE_SOURCE_DIR}/README.md ${CMAKE_SOURCE_DIR}/docs/install.md
               ${CMAKE_SOURCE_DIR}/docs/tls.md ${CMAKE_SOURCE_DIR}/docs/backup.md
+              ${CMAKE_SOURCE_DIR}/docs/operating.md ${CMAKE_SOURCE_DIR}/docs/alerts.yml
         DESTINATION share/doc/hearth)
 install(FILES ${made}/hearth.1.gz DESTINATION share/man/man1)
 

@@ -128,6 +128,13 @@ def fronts(tally: Tally) -> None:
                      env={"HEARTH_TEST_FRONT": front})
 
 
+def operating(tally: Tally) -> None:
+    """What a hub says of itself, read by real programs of operators."""
+    python_suite("operating", "tests/operating", tally)
+    python_suite("operating on postgresql", "tests/operating", tally,
+                 env={"HEARTH_TEST_DATABASE": os.environ["HEARTH_TEST_POSTGRES"]})
+
+
 def package(tally: Tally) -> None:
     """What is in the Debian package; that it installs and runs on a bare machine is a part of the nightly run."""
     python_suite("package", "tests/package", tally)
@@ -162,6 +169,7 @@ SUITES = {
     "hostile": hostile,
     "backup": backup,
     "fronts": fronts,
+    "operating": operating,
     "package": package,
     "bench": bench,
     "conformance": conformance,

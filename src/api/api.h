@@ -33,6 +33,9 @@ class BlobStore;
 namespace xet {
 class XetStore;
 }
+namespace metrics {
+class Registry;
+}
 namespace hub {
 class Accounts;
 class Repositories;
@@ -54,6 +57,7 @@ namespace hearth::api {
 
 class AnswerMemory;
 class RateLimiter;
+class RequestMetrics;
 
 /// Everything handlers may use, wired once by app/. The objects outlive the server.
 struct Services {
@@ -75,6 +79,7 @@ struct Services {
   blob::BlobStore* blobs = nullptr;
   xet::XetStore* xet = nullptr;
   RateLimiter* rate_limiter = nullptr;
+  metrics::Registry* metrics = nullptr;
   AnswerMemory* answers = nullptr;
   /// Signs upload and download URLs that carry their own right (32 bytes, kept in the data folder).
   std::string signing_key;
@@ -105,6 +110,7 @@ enum class Allow {
   kRepoWrite,
   kRepoAdminister,
   kAdministrator,
+  kScraper,    // administrators, and programs that come with the token of --metrics-token
   kSignedUrl,  // the URL itself carries a signed right; `check` verifies it
   kCustom,     // `check` decides (a commit that may open a pull request, git services, Xet tokens)
 };
@@ -277,6 +283,7 @@ class Router {
 class HubApp : public http::App {
  public:
   explicit HubApp(Services services);
+  ~HubApp() override;
   std::shared_ptr<http::AppNote> make_note() noexcept override;
   std::variant<http::Plan, http::Response> begin(const http::RequestHead& head) override;
   http::Response on_error(std::exception_ptr error, const http::RequestHead& head) override;
@@ -287,6 +294,7 @@ class HubApp : public http::App {
  private:
   Services services_;
   Router router_;
+  std::unique_ptr<RequestMetrics> request_metrics_;
 };
 
 }  // namespace hearth::api

@@ -6,6 +6,7 @@
 #include "api/api.h"
 #include "api/rate_limit.h"
 #include "api/request_log.h"
+#include "api/request_metrics.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "http/headers.h"
@@ -126,6 +127,7 @@ std::optional<hub::RepoAction> repo_action(Allow allow) {
     case Allow::kSignedIn:
     case Allow::kSignedInWrite:
     case Allow::kAdministrator:
+    case Allow::kScraper:
     case Allow::kSignedUrl:
     case Allow::kCustom:
       return std::nullopt;
@@ -171,6 +173,16 @@ bool open_before_setup(const Route& route) {
          route.pattern.starts_with("/setup");
 }
 
+/// Whether a program reads metrics with the token that was configured for it. It is no account's,
+/// so that it opens nothing else, and needs no database to be seen.
+bool is_scraper(const Services& services, const Route& route, const http::RequestHead& head) {
+  if (route.allow != Allow::kScraper) return false;
+  constexpr std::string_view kScheme = "bearer ";
+  const std::string_view header = head.headers.get("Authorization").value_or("");
+  if (to_lower(header.substr(0, kScheme.size())) != kScheme) return false;
+  return services.access->is_metrics_token(trim(header.substr(kScheme.size())));
+}
+
 /// Finds and checks everything a row asks for. Throws what the caller may learn; a Response is a
 /// redirect.
 std::optional<http::Response> admit(Call& call, const Router::Match& match) {
@@ -178,7 +190,8 @@ std::optional<http::Response> admit(Call& call, const Router::Match& match) {
   const Services& services = call.services;
   bool lenient = route.any_credential || route.allow == Allow::kSignedUrl ||
                  (route.allow == Allow::kAnyone && !route.pattern.starts_with("/api/"));
-  if (!route.own_credential) {
+  const bool scraping = is_scraper(services, route, call.head);
+  if (!route.own_credential && !scraping) {
     try {
       call.identity = identity_of(services, call.head);
     } catch (const Error&) {
@@ -189,7 +202,7 @@ std::optional<http::Response> admit(Call& call, const Router::Match& match) {
   note.set_address(call.remote_address());
   if (call.identity) note.set_user(call.identity->name);
   // Until there is an administrator nobody gets in but by a token that was made on the machine.
-  if (!call.identity && !route.own_credential && !open_before_setup(route) &&
+  if (!call.identity && !route.own_credential && !scraping && !open_before_setup(route) &&
       services.accounts->needs_setup()) {
     throw Error(ErrorKind::kUnavailable,
                 "This hub is not set up yet. Its administrator opens the single-use link that the "
@@ -226,6 +239,9 @@ std::optional<http::Response> admit(Call& call, const Router::Match& match) {
     case Allow::kAdministrator:
       services.access->require_administrator(call.who());
       break;
+    case Allow::kScraper:
+      if (!scraping) services.access->require_administrator(call.who());
+      break;
     case Allow::kSignedUrl:
     case Allow::kCustom:
       HEARTH_ASSERT(route.check != nullptr, "such a row names its check");
@@ -258,7 +274,14 @@ void throw_if_gone(const Call& call, const Error& error) {
 
 }  // namespace
 
-HubApp::HubApp(Services services) : services_(std::move(services)), router_(all_routes()) {}
+HubApp::HubApp(Services services)
+    : services_(std::move(services)),
+      router_(all_routes()),
+      request_metrics_(std::make_unique<RequestMetrics>(built_routes())) {
+  if (services_.metrics != nullptr) request_metrics_->add_to(*services_.metrics);
+}
+
+HubApp::~HubApp() = default;
 
 std::shared_ptr<http::AppNote> HubApp::make_note() noexcept {
   return std::make_shared<RequestNote>();
@@ -334,6 +357,8 @@ http::Response HubApp::on_error(std::exception_ptr error, const http::RequestHea
 }
 
 void HubApp::on_done(const http::RequestHead& head, const http::Outcome& outcome) noexcept {
+  const RequestNote& note = note_of(head);
+  request_metrics_->observe(note.route(), head, outcome, note.work());
   try {
     log_request({.each_request = services_.log_requests, .slow_ms = services_.slow_request_ms},
                 head, outcome);

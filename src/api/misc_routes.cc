@@ -7,6 +7,7 @@
 #include "api/page.h"
 #include "base/text.h"
 #include "hub/accounts.h"
+#include "metrics/metrics.h"
 
 namespace hearth::api {
 namespace {
@@ -15,6 +16,10 @@ http::Response health(Call& call) {
   // One read: a server that cannot reach its database is not healthy.
   call.services.accounts->has_administrator();
   return reply(json::object{{"status", "ok"}});
+}
+
+http::Response scrape(Call& call) {
+  return http::Response::bytes(call.services.metrics->text(), metrics::Registry::content_type());
 }
 
 /// The first request of every python process; a 404 is not remembered by it (hub-api trap 20).
@@ -70,6 +75,13 @@ constexpr std::array kRoutes = {
           .handler = health,
           .summary = "200 when the hub and its database answer.",
           .source = "operators, scripts/up"},
+    Route{.method = "GET",
+          .pattern = "/metrics",
+          .allow = Allow::kScraper,
+          .handler = scrape,
+          .summary = "What the hub measures, in Prometheus's text format.",
+          .source = "Prometheus and what reads its format; docs/operating.md",
+          .rate = RateClass::kPoll},
     Route{.method = "GET",
           .pattern = "/api/agent-harnesses",
           .allow = Allow::kAnyone,

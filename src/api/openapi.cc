@@ -63,7 +63,8 @@ std::vector<Expanded> expand(std::string_view pattern) {
 bool wants_credential(Allow allow) {
   return allow == Allow::kSignedIn || allow == Allow::kSignedInWrite ||
          allow == Allow::kRepoDiscuss || allow == Allow::kRepoWrite ||
-         allow == Allow::kRepoAdminister || allow == Allow::kAdministrator;
+         allow == Allow::kRepoAdminister || allow == Allow::kAdministrator ||
+         allow == Allow::kScraper;
 }
 
 json::object operation_of(const Route& route, std::string_view path) {

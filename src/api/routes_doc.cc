@@ -25,6 +25,8 @@ std::string_view who_may(const Route& route) {
       return "who administers it";
     case Allow::kAdministrator:
       return "administrators";
+    case Allow::kScraper:
+      return "administrators, and the metrics token";
     case Allow::kSignedUrl:
       return "who has the signed URL";
     case Allow::kCustom:

@@ -7,6 +7,7 @@
 
 #include "app/command_parts.h"
 #include "app/commands.h"
+#include "app/last_backup.h"
 #include "backup/backup.h"
 #include "base/text.h"
 #include "base/time.h"
@@ -114,6 +115,10 @@ int take_backup(const Settings& settings, const BackupCommandOptions& wanted) {
   if (!wanted.as_json) options.say = say_progress;
   backup::BackupReport report = backup::back_up(source, options);
   double seconds = seconds_since(begin);
+  if (report.problems.empty()) {
+    note_backup(instance.settings.data_dir,
+                {.ended_ms = instance.clock.now_ms(), .total_bytes = report.total_bytes});
+  }
   if (wanted.as_json) {
     say(json::serialize(json::object{{"snapshot", report.snapshot},
                                      {"files", number(report.file_count)},

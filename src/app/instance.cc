@@ -67,7 +67,9 @@ Instance::Instance(Settings wanted, const Clock& with_clock)
       secret(load_secret(settings.data_dir)),
       database(open_database(settings)),
       installation(hub::pair_installation(settings.data_dir, *database, clock)),
-      access({.anonymous_read = settings.anonymous_read, .has_grant = nullptr}),
+      access({.anonymous_read = settings.anonymous_read,
+              .has_grant = nullptr,
+              .metrics_token = settings.metrics_token}),
       audit(*database, clock),
       tasks(*database, clock),
       accounts(*database, clock),
@@ -114,6 +116,7 @@ api::Services Instance::services() {
   services.blobs = &blobs;
   services.xet = &large_files;
   services.rate_limiter = &rate_limiter;
+  services.metrics = &metrics;
   services.answers = &answers;
   services.signing_key = secret;
   services.public_url = settings.public_url;

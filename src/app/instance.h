@@ -20,6 +20,7 @@
 #include "hub/listing.h"
 #include "hub/parts.h"
 #include "hub/tasks.h"
+#include "metrics/metrics.h"
 #include "xet/xet.h"
 
 namespace hearth::app {
@@ -39,6 +40,8 @@ class Instance {
   std::unique_ptr<db::Database> database;
   /// Says that the data folder and the database belong together.
   const hub::Installation installation;
+  /// Filled by app/hub_metrics and by the server; other parts add what they know.
+  metrics::Registry metrics;
   hub::Access access;
   hub::Audit audit;
   hub::Tasks tasks;

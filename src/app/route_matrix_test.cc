@@ -180,6 +180,7 @@ int promised(const api::Route& route, Role role) {
       if (has_repo && !is_member) return 404;
       return role == Role::kReadToken ? 403 : 0;
     case Allow::kAdministrator:
+    case Allow::kScraper:
       if (role == Role::kStranger || role == Role::kRevoked) return 401;
       return role == Role::kAdministrator ? 0 : 403;
     case Allow::kRepoSee:

@@ -10,6 +10,7 @@
 #include <signal.h>
 
 #include "api/api.h"
+#include "app/hub_metrics.h"
 #include "app/instance.h"
 #include "app/machine.h"
 #include "base/log.h"
@@ -200,6 +201,9 @@ int serve(const Settings& settings) {
   if (listens.size() > 1 && settings.redirect_http) {
     entrance.set_ports(server.port(1), server.port(0));
   }
+
+  add_hub_metrics(instance);
+  add_server_metrics(instance, server, options.tls);
 
   hub::TaskRunner runner(instance.tasks);
   instance.register_tasks(runner);

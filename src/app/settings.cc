@@ -15,28 +15,11 @@ namespace {
 
 // One a line, by the comma after the last one.
 constexpr auto kFileKeys = std::to_array<std::string_view>({
-    "access-log",
-    "anonymous-read",
-    "chunk-lfs-uploads",
-    "data",
-    "database",
-    "gc-delay-hours",
-    "gc-interval-hours",
-    "gc-xorb-delay-days",
-    "lfs-part-bytes",
-    "listen",
-    "listen-http",
-    "log-format",
-    "log-level",
-    "pool-threads",
-    "public-url",
-    "redirect-http",
-    "slow-request-ms",
-    "tls-cert",
-    "tls-key",
-    "trust-checked-s",
-    "trust-forwarded",
-    "undelete-days",
+    "access-log",      "anonymous-read",    "chunk-lfs-uploads",  "data",           "database",
+    "gc-delay-hours",  "gc-interval-hours", "gc-xorb-delay-days", "lfs-part-bytes", "listen",
+    "listen-http",     "log-format",        "log-level",          "metrics-token",  "pool-threads",
+    "public-url",      "redirect-http",     "slow-request-ms",    "tls-cert",       "tls-key",
+    "trust-checked-s", "trust-forwarded",   "undelete-days",
 });
 
 constexpr const char* kDefaultData = "./data";
@@ -203,6 +186,11 @@ void add_server_options(CLI::App& command, Settings& settings) {
       ->envname("HEARTH_SLOW_REQUEST_MS")
       ->check(CLI::Range(0, 3'600'000))
       ->capture_default_str();
+  command
+      .add_option("--metrics-token", settings.metrics_token,
+                  "A secret with which Prometheus may read /metrics, beside administrators "
+                  "(better in hearth.toml or the environment than in the command line)")
+      ->envname("HEARTH_METRICS_TOKEN");
   command.add_option("--pool-threads", settings.pool_threads, "Threads that run handlers")
       ->envname("HEARTH_POOL_THREADS")
       ->check(CLI::Range(1, 1024))

@@ -37,6 +37,8 @@ struct Settings {
   /// A line for each request.
   bool access_log = true;
   int slow_request_ms = 5'000;
+  /// Opens /metrics to programs, beside administrators' tokens; empty: to nobody else.
+  std::string metrics_token;
   /// LFS uploads above this are asked for in parts of this size.
   uint64_t lfs_part_bytes = 1024ull * 1024 * 1024;
 

@@ -201,6 +201,8 @@ class Database {
 
   /// The highest step that was run; 0 when nothing has been made yet.
   int64_t schema_version();
+  /// What it takes on its disk (SQLite: without the log of the last writes).
+  int64_t size_bytes();
   /// What the engine finds wrong with its own files, a sentence each: SQLite's integrity and
   /// foreign key checks (reads everything), PostgreSQL's count of pages whose sums did not fit.
   std::vector<std::string> integrity_problems();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/bytes.h"
 #include "base/text.h"
 
 namespace hearth::hub {
@@ -230,6 +231,10 @@ void Access::require_administrator(const Identity* who) const {
   if (!who->is_admin || !full) {
     throw Error(ErrorKind::kForbidden, "Only an administrator may do this.");
   }
+}
+
+bool Access::is_metrics_token(std::string_view token) const {
+  return !policy_.metrics_token.empty() && constant_time_equal(token, policy_.metrics_token);
 }
 
 }  // namespace hearth::hub

@@ -33,6 +33,7 @@ using HasGrant = std::function<bool(const std::string& user_id, const std::strin
 struct AccessPolicy {
   bool anonymous_read = true;  // A stranger may see public repositories at all.
   HasGrant has_grant;          // Null: nobody was granted anything.
+  std::string metrics_token;   // What opens the metrics beside administrators; empty: nothing.
 };
 
 class Access {
@@ -55,6 +56,9 @@ class Access {
 
   /// Running the hub: administrators, with a session or a write token.
   void require_administrator(const Identity* who) const;
+
+  /// Whether it is the token that was configured for reading metrics.
+  bool is_metrics_token(std::string_view token) const;
 
   /// Someone signed in, with a credential that may change things when `writing`.
   void require_signed_in(const Identity* who, bool writing) const;

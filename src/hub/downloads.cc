@@ -1,6 +1,7 @@
 #include "hub/downloads.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <map>
@@ -83,6 +84,7 @@ struct Downloads::State {
   std::unordered_map<std::string, int64_t> windows;
   /// Repository and day -> downloads that are not written yet.
   std::map<std::pair<std::string, std::string>, int64_t> pending;
+  std::atomic<uint64_t> counted{0};
   std::mutex flushing;  // One flush at a time; held outside of `mutex`.
   std::thread thread;
 
@@ -211,8 +213,13 @@ void Downloads::count(const Repo& repo, std::string_view client) {
   if (window != state_->windows.end() && window->second > now_ms) return;
   state_->trim_windows(now_ms);
   state_->windows[std::move(key)] = now_ms + kWindowMs;
+  ++state_->counted;
   if (state_->pending.size() >= kPendingCountMax) return;
   ++state_->pending[{repo.id, std::move(day)}];
+}
+
+uint64_t Downloads::counted() const {
+  return state_->counted;
 }
 
 void Downloads::flush() {

@@ -56,6 +56,9 @@ class Downloads {
   /// up only where it matters and no window is open. Never throws.
   void count_file(const Repo& repo, std::string_view path, std::string_view client) noexcept;
 
+  /// How many were counted since this began.
+  uint64_t counted() const;
+
   /// Writes what has been counted. Throws when the database does; nothing is lost then.
   void flush();
 

@@ -122,6 +122,14 @@ class Tasks {
   std::optional<Task> find(std::string_view id);
   /// The newest first.
   std::vector<Task> list(const TaskFilter& filter = {});
+  struct Count {
+    std::string kind;
+    TaskState state = TaskState::kQueued;
+    int64_t count = 0;
+    int64_t due_ms = 0;  // When the one that has waited longest could have begun.
+  };
+  /// Those that wait, run, or have failed.
+  std::vector<Count> counts();
   /// Deletes tasks that ended before `time_ms`; returns how many.
   int64_t remove_ended_before(int64_t time_ms);
 

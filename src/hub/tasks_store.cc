@@ -294,6 +294,22 @@ std::vector<Task> Tasks::list(const TaskFilter& filter) {
   return tasks;
 }
 
+std::vector<Tasks::Count> Tasks::counts() {
+  constexpr std::string_view kSql =
+      "SELECT kind, state, COUNT(*), MIN(run_after_ms) FROM task"
+      " WHERE state IN ('queued', 'running', 'failed') GROUP BY kind, state";
+  return database_.read([&](db::Tx& tx) {
+    std::vector<Count> counts;
+    for (const db::Row& row : tx.query(kSql)) {
+      counts.push_back({.kind = row.get_text(0),
+                        .state = parse_state(row.get_text(1)).value_or(TaskState::kFailed),
+                        .count = row.get_int(2),
+                        .due_ms = row.get_int(3)});
+    }
+    return counts;
+  });
+}
+
 int64_t Tasks::remove_ended_before(int64_t time_ms) {
   constexpr std::string_view kSql = "DELETE FROM task WHERE ended_ms < ?1";
   return database_.write([&](db::Tx& tx) { return tx.execute(kSql, {time_ms}); });

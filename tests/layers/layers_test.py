@@ -15,13 +15,14 @@ BELOW = {
     "http": {"base"},
     "blob": {"base"},
     "git": {"base"},
+    "metrics": {"base"},
     "cards": {"base"},
     "models": {"base"},
     "xet": {"base", "db", "blob"},
     "hub": {"base", "db", "git", "blob", "xet", "cards", "models"},
-    "api": {"base", "db", "http", "git", "blob", "xet", "cards", "models", "hub"},
+    "api": {"base", "metrics", "db", "http", "git", "blob", "xet", "cards", "models", "hub"},
     "backup": {"base", "db", "blob", "git", "xet"},
-    "app": {"base", "db", "http", "git", "blob", "xet", "cards", "models", "hub", "api", "backup"},
+    "app": {"base", "metrics", "db", "http", "git", "blob", "xet", "cards", "models", "hub", "api", "backup"},
 }
 
 # Headers of libraries, and the modules whose sources may name them: one, but for zlib, which packs
@@ -38,6 +39,7 @@ OWNERS = {
     r"lz4": "xet",
     r"CLI/": "app",
     r"spdlog/": "base",
+    r"prometheus/": "metrics",
     r"openssl/ssl\.h": "http",
     r"zlib\.h": ("http", "git"),
 }
