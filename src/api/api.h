@@ -59,6 +59,12 @@ class AnswerMemory;
 class RateLimiter;
 class RequestMetrics;
 
+/// One reason why this hub should not be sent requests.
+struct NotReady {
+  std::string check;    // "database": for programs
+  std::string message;  // A sentence for the operator.
+};
+
 /// Everything handlers may use, wired once by app/. The objects outlive the server.
 struct Services {
   db::Database* database = nullptr;
@@ -81,6 +87,8 @@ struct Services {
   RateLimiter* rate_limiter = nullptr;
   metrics::Registry* metrics = nullptr;
   AnswerMemory* answers = nullptr;
+  /// What is not ready; null: nothing is looked at.
+  std::function<std::vector<NotReady>()> readiness = nullptr;
   /// Signs upload and download URLs that carry their own right (32 bytes, kept in the data folder).
   std::string signing_key;
   /// "https://hub.example" without a trailing slash; empty: taken from each request.

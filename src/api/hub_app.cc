@@ -168,7 +168,7 @@ http::Response wrong_method(const std::string& allowed) {
 /// got in.
 bool open_before_setup(const Route& route) {
   return route.allow == Allow::kSignedUrl || route.pattern == "/health" ||
-         route.pattern == "/api/agent-harnesses" ||
+         route.pattern == "/ready" || route.pattern == "/api/agent-harnesses" ||
          route.pattern.find("telemetry") != std::string_view::npos ||
          route.pattern.starts_with("/setup");
 }

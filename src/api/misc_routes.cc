@@ -18,6 +18,23 @@ http::Response health(Call& call) {
   return reply(json::object{{"status", "ok"}});
 }
 
+http::Response ready(Call& call) {
+  std::vector<NotReady> reasons;
+  if (call.services.readiness) reasons = call.services.readiness();
+  if (reasons.empty()) return reply(json::object{{"status", "ready"}});
+  std::string sentence;
+  json::array list;
+  for (const NotReady& reason : reasons) {
+    sentence += (sentence.empty() ? "" : " ") + reason.message;
+    list.push_back(json::object{{"check", reason.check}, {"message", reason.message}});
+  }
+  http::Response response =
+      reply(json::object{{"error", sentence}, {"notReady", std::move(list)}}, 503);
+  response.headers.set("X-Error-Message", sentence);
+  response.headers.set("Retry-After", "5");
+  return response;
+}
+
 http::Response scrape(Call& call) {
   return http::Response::bytes(call.services.metrics->text(), metrics::Registry::content_type());
 }
@@ -75,6 +92,13 @@ constexpr std::array kRoutes = {
           .handler = health,
           .summary = "200 when the hub and its database answer.",
           .source = "operators, scripts/up"},
+    Route{.method = "GET",
+          .pattern = "/ready",
+          .allow = Allow::kAnyone,
+          .handler = ready,
+          .summary = "200 when the hub should be sent requests, 503 with the reasons when not.",
+          .source = "load balancers; docs/operating.md",
+          .rate = RateClass::kPoll},
     Route{.method = "GET",
           .pattern = "/metrics",
           .allow = Allow::kScraper,

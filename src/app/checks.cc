@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 
+#include "app/readiness.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "base/time.h"
@@ -47,6 +48,9 @@ Finding check_disk(const Settings& settings) {
   }
   uint64_t free_bytes = uint64_t{info.f_bavail} * info.f_frsize;
   std::string what = "free disk: " + std::to_string(free_bytes >> 30) + " GiB";
+  if (auto problem = data_folder_problem(settings.data_dir)) {
+    return wrong(what + ". " + *problem, "Until then /ready tells load balancers to go elsewhere.");
+  }
   if (free_bytes < kFreeBytesLow) return wrong(what, "Make room, or move the data folder.");
   return fine(what);
 }

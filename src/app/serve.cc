@@ -13,6 +13,7 @@
 #include "app/hub_metrics.h"
 #include "app/instance.h"
 #include "app/machine.h"
+#include "app/readiness.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "http/http.h"
@@ -172,6 +173,18 @@ void wait_for_stop(http::Server& server, const sigset_t& signals) {
   }
 }
 
+/// Goes on serving for a while; SIGTERM or SIGINT ends that.
+void drain(int wait_s, const sigset_t& signals) {
+  if (wait_s == 0) return;
+  log_info("stopping in {} s: /ready says so; a second signal ends the wait", wait_s);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(wait_s);
+  while (std::chrono::steady_clock::now() < end) {
+    const timespec look{.tv_sec = 1, .tv_nsec = 0};
+    const int signal_number = sigtimedwait(&signals, nullptr, &look);
+    if (signal_number == SIGTERM || signal_number == SIGINT) return;
+  }
+}
+
 }  // namespace
 
 int serve(const Settings& settings) {
@@ -190,7 +203,10 @@ int serve(const Settings& settings) {
   Instance instance(settings);
   instance.parts.repositories.catch_up();
 
-  api::HubApp app(instance.services());
+  Readiness readiness(instance.settings.data_dir, *instance.database);
+  api::Services services = instance.services();
+  services.readiness = [&readiness] { return readiness.look(); };
+  api::HubApp app(std::move(services));
   http::ServerOptions options;
   options.listen = listens;
   if (listens[0].tls) options.tls = {settings.tls_cert, settings.tls_key};
@@ -224,6 +240,7 @@ int serve(const Settings& settings) {
         instance.accounts.create_setup_token());
     say("or run: hearth user add NAME --admin --data " + instance.settings.data_dir.string());
   }
+  readiness.set_started();
   for (size_t i = 0; i < listens.size(); ++i) {
     say("listening on " + url_of(listens[i], server.port(i)));
   }
@@ -231,6 +248,8 @@ int serve(const Settings& settings) {
   tell_supervisor("READY=1");
   wait_for_stop(server, signals);
   tell_supervisor("STOPPING=1");
+  readiness.set_draining();
+  drain(settings.drain_wait_s, signals);
   log_info("stopping: requests that run have {} s to end", options.limits.stop_wait.count() / 1000);
   server.stop();
   runner.stop();

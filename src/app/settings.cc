@@ -15,11 +15,30 @@ namespace {
 
 // One a line, by the comma after the last one.
 constexpr auto kFileKeys = std::to_array<std::string_view>({
-    "access-log",      "anonymous-read",    "chunk-lfs-uploads",  "data",           "database",
-    "gc-delay-hours",  "gc-interval-hours", "gc-xorb-delay-days", "lfs-part-bytes", "listen",
-    "listen-http",     "log-format",        "log-level",          "metrics-token",  "pool-threads",
-    "public-url",      "redirect-http",     "slow-request-ms",    "tls-cert",       "tls-key",
-    "trust-checked-s", "trust-forwarded",   "undelete-days",
+    "access-log",
+    "anonymous-read",
+    "chunk-lfs-uploads",
+    "data",
+    "database",
+    "drain-wait-s",
+    "gc-delay-hours",
+    "gc-interval-hours",
+    "gc-xorb-delay-days",
+    "lfs-part-bytes",
+    "listen",
+    "listen-http",
+    "log-format",
+    "log-level",
+    "metrics-token",
+    "pool-threads",
+    "public-url",
+    "redirect-http",
+    "slow-request-ms",
+    "tls-cert",
+    "tls-key",
+    "trust-checked-s",
+    "trust-forwarded",
+    "undelete-days",
 });
 
 constexpr const char* kDefaultData = "./data";
@@ -194,6 +213,14 @@ void add_server_options(CLI::App& command, Settings& settings) {
   command.add_option("--pool-threads", settings.pool_threads, "Threads that run handlers")
       ->envname("HEARTH_POOL_THREADS")
       ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command
+      .add_option(
+          "--drain-wait-s", settings.drain_wait_s,
+          "Seconds after SIGTERM in which requests are still taken while /ready says 503, so "
+          "that a load balancer goes elsewhere; a second SIGTERM ends them")
+      ->envname("HEARTH_DRAIN_WAIT_S")
+      ->check(CLI::Range(0, 3600))
       ->capture_default_str();
   command
       .add_option("--lfs-part-bytes", settings.lfs_part_bytes,

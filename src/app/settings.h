@@ -32,6 +32,8 @@ struct Settings {
   /// Believe X-Forwarded-Proto and X-Forwarded-Host: only behind a reverse proxy that sets them.
   bool trust_forwarded = false;
   int pool_threads = 16;
+  /// Between SIGTERM and the end of accepting requests; /ready says 503 meanwhile.
+  int drain_wait_s = 0;
   std::string log_level = "info";
   std::string log_format = "text";
   /// A line for each request.
