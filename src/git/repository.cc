@@ -27,6 +27,7 @@ using internal::to_git;
 
 namespace {
 
+constexpr auto kConfigWait = std::chrono::seconds(10);
 constexpr std::string_view kDefaultBranch = "refs/heads/main";
 
 /// A value as git's config files take it.
@@ -161,6 +162,16 @@ RepoConfig GitRepo::config() const {
 }
 
 void GitRepo::update_config(const RepoConfig& config) {
+  // One after the other, so that what a killed one left behind can be told and removed: its own
+  // file, and the lock that libgit2 made beside it.
+  Fd alone = internal::lock_file(state_->dir / "hearth-refs.lock", LOCK_EX, kConfigWait);
+  if (!alone) {
+    throw Error(ErrorKind::kUnavailable, "The repository is being changed. Try again in a moment.",
+                {.retry_after_s = 1});
+  }
+  for (const auto& entry : fs::directory_iterator(state_->dir)) {
+    if (entry.path().filename().string().starts_with(".tmp-")) fs::remove(entry.path());
+  }
   // Through a file of our own, so that what an operator added stays and the change is one step.
   fs::path path = state_->dir / "config";
   DurableFile file(path);

@@ -286,6 +286,18 @@ TEST(Care, AnOpenRepositoryThatIsUsedAgainSeesWhatOthersChanged) {
   EXPECT_EQ(kind_of([&] { repo.open(); }), ErrorKind::kNotFound);
 }
 
+TEST(Care, WhatAKilledChangeOfTheConfigLeftGoesWithTheNext) {
+  TestRepo repo;
+  // As kill -9 left them: the copy, and beside it the lock of libgit2.
+  for (const char* name : {".tmp-abc", ".tmp-abc.lock"}) write_durably(repo.dir() / name, "");
+  RepoConfig changed = repo.open().config();
+  changed.name = "alice/other";
+  repo.open().update_config(changed);
+  EXPECT_EQ(repo.open().config().name, "alice/other");
+  EXPECT_FALSE(fs::exists(repo.dir() / ".tmp-abc"));
+  EXPECT_FALSE(fs::exists(repo.dir() / ".tmp-abc.lock"));
+}
+
 TEST(Care, DamageIsFound) {
   TestRepo repo;
   // Bytes of this test alone, asked of git itself: what a list has seen once it does not read
