@@ -351,7 +351,8 @@ std::span<const Route> account_routes() {
        .allow = Allow::kAnyone,
        .handler = avatar,
        .summary = "A picture made from a name (NAME.svg).",
-       .source = "avatarUrl of the answers above"},
+       .source = "avatarUrl of the answers above",
+       .rate = RateClass::kPages},
   };
   return rows;
 }

@@ -129,8 +129,19 @@ enum class VirtualHost {
   kViewer,  // datasets-server.<host>: the datasets library asks it; hub-api section 0
 };
 
-/// Requests of one class share a limit of requests per caller.
-enum class RateClass { kRead, kWrite, kLogin, kPoll, kData };
+/// Requests of one class share a quota per caller (api/rate_limit.h). The first three are the hosted
+/// hub's.
+enum class RateClass {
+  kApi,        // what stands below /api and answers JSON
+  kResolvers,  // files of repositories
+  kPages,      // pages for people
+  kGit,        // git's smart HTTP and the batch API of Git LFS
+  kTransfers,  // bytes of large files: Xet, and the links of Git LFS
+  kLogin,      // everything that asks for a password or a code
+  kPoll,       // devices that wait for their person
+  kNone,       // never limited: what watches over the hub
+};
+inline constexpr size_t kRateClassCount = 7;  // All but kNone.
 
 class Call;
 using Handler = http::Response (*)(Call&);
@@ -159,7 +170,7 @@ struct Route {
   uint64_t body_bytes_max = 0;   // 0: no body.
   MakeSink make_sink = nullptr;  // Null with a limit: the body is text, call.body.
   Check check = nullptr;         // Needed by kSignedUrl and kCustom; others may add one.
-  RateClass rate = RateClass::kRead;
+  RateClass rate = RateClass::kApi;
   VirtualHost host = VirtualHost::kMain;
   bool allow_gzip = false;
   /// A moved repository answers 307 to its new name (all but routes that must not).

@@ -215,8 +215,7 @@ constexpr std::array kRoutes = {
           .summary = "How each file is to be uploaded, and whether it is there already.",
           .source = "huggingface_hub _commit_api.py _fetch_upload_modes",
           .body_bytes_max = kPreuploadBytesMax,
-          .check = check_commit,
-          .rate = RateClass::kWrite},
+          .check = check_commit},
     Route{.method = "POST",
           .pattern = "/api/{types}/{repo}/commit/{rev}",
           .allow = Allow::kCustom,
@@ -226,7 +225,6 @@ constexpr std::array kRoutes = {
           .body_bytes_max = kCommitBytesMax,
           .make_sink = make_commit_sink,
           .check = check_commit,
-          .rate = RateClass::kWrite,
           .handler_wait_s = 300},
 };
 

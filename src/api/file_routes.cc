@@ -177,14 +177,14 @@ constexpr std::array kRoutes = {
           .handler = resolve,
           .summary = "A file's content; ranges, HEAD, and what Xet clients need to fetch chunks.",
           .source = "huggingface_hub file_download.py; @huggingface/hub file-download-info",
-          .rate = RateClass::kData},
+          .rate = RateClass::kResolvers},
     Route{.method = "GET",
           .pattern = "/{prefix}/{repo}/raw/{rev}/{path*}",
           .allow = Allow::kRepoFiles,
           .handler = raw,
           .summary = "A file as git has it: of a large file the pointer.",
           .source = "@huggingface/hub file-exists",
-          .rate = RateClass::kData},
+          .rate = RateClass::kResolvers},
     Route{.method = "GET",
           .pattern = "/api/models/{repo}/safetensors-metadata/{path*}",
           .allow = Allow::kRepoFiles,
@@ -197,7 +197,7 @@ constexpr std::array kRoutes = {
           .handler = resolve,
           .summary = "The same file; kept for clients that remember this address.",
           .source = "hf-operations.tsv",
-          .rate = RateClass::kData},
+          .rate = RateClass::kResolvers},
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "api/rate_limit.h"
 #include "api/request_log.h"
 #include "api/request_metrics.h"
+#include "base/address.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "http/headers.h"
@@ -140,7 +141,8 @@ void add_cors(http::Response& response) {
   response.headers.set("Access-Control-Allow-Origin", "*");
   response.headers.set("Access-Control-Expose-Headers",
                        "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,"
-                       "Link,Accept-Ranges,Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Hash");
+                       "Link,Accept-Ranges,Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Hash,"
+                       "RateLimit,RateLimit-Policy,Retry-After");
 }
 
 http::Response preflight(const std::string& allowed) {
@@ -183,11 +185,47 @@ bool is_scraper(const Services& services, const Route& route, const http::Reques
   return services.access->is_metrics_token(trim(header.substr(kScheme.size())));
 }
 
+/// Counts the request for who makes it, as far as that is known. Throws when its quota is used up.
+void count_request(const Call& call) {
+  const RateCaller caller = call.identity
+                                ? RateCaller{.key = call.identity->user_id, .signed_in = true}
+                                : RateCaller{.key = caller_network(call.remote_address())};
+  const auto state = call.services.rate_limiter->count(call.route->rate, caller);
+  if (!state) return;
+  note_of(call.head).set_rate(*state);
+  if (state->refused) throw rate_error(*state);
+}
+
+/// The row's own check. Those that find out who asks by themselves come before the counting; who
+/// fails there is a stranger, and counted as one.
+void check_by_row(Call& call) {
+  const bool names_caller = call.route->own_credential || call.route->allow == Allow::kSignedUrl;
+  if (!names_caller) {
+    if (call.route->check != nullptr) call.route->check(call);
+    return;
+  }
+  try {
+    call.route->check(call);
+  } catch (const Error&) {
+    call.identity.reset();
+    count_request(call);
+    throw;
+  }
+  count_request(call);
+}
+
+void add_common_headers(http::Response& response, const http::RequestHead& head) {
+  add_cors(response);
+  if (const auto rate = note_of(head).rate()) add_rate_headers(response, *rate);
+}
+
 /// Finds and checks everything a row asks for. Throws what the caller may learn; a Response is a
 /// redirect.
 std::optional<http::Response> admit(Call& call, const Router::Match& match) {
   const Route& route = *call.route;
   const Services& services = call.services;
+  RequestNote& note = note_of(call.head);
+  note.set_address(call.remote_address());
   bool lenient = route.any_credential || route.allow == Allow::kSignedUrl ||
                  (route.allow == Allow::kAnyone && !route.pattern.starts_with("/api/"));
   const bool scraping = is_scraper(services, route, call.head);
@@ -195,11 +233,12 @@ std::optional<http::Response> admit(Call& call, const Router::Match& match) {
     try {
       call.identity = identity_of(services, call.head);
     } catch (const Error&) {
-      if (!lenient) throw;
+      if (!lenient) {
+        count_request(call);
+        throw;
+      }
     }
   }
-  RequestNote& note = note_of(call.head);
-  note.set_address(call.remote_address());
   if (call.identity) note.set_user(call.identity->name);
   // Until there is an administrator nobody gets in but by a token that was made on the machine.
   if (!call.identity && !route.own_credential && !scraping && !open_before_setup(route) &&
@@ -208,8 +247,7 @@ std::optional<http::Response> admit(Call& call, const Router::Match& match) {
                 "This hub is not set up yet. Its administrator opens the single-use link that the "
                 "server printed when it started, or runs 'hearth user add NAME --admin'.");
   }
-  services.rate_limiter->take(route.rate,
-                              call.identity ? call.identity->user_id : call.remote_address());
+  if (!route.own_credential && route.allow != Allow::kSignedUrl) count_request(call);
   if (!match.repo_id.empty()) {
     auto id = hub::RepoId::parse(match.repo_id);
     if (!id) hub::Access::throw_repo_not_found(call.who());
@@ -254,10 +292,8 @@ std::optional<http::Response> admit(Call& call, const Router::Match& match) {
     case Allow::kRepoAdminister:
       break;
   }
-  if (route.check != nullptr) {
-    route.check(call);
-    if (call.identity) note.set_user(call.identity->name);
-  }
+  check_by_row(call);
+  if (call.identity) note.set_user(call.identity->name);
   return std::nullopt;
 }
 
@@ -303,7 +339,10 @@ std::variant<http::Plan, http::Response> HubApp::begin(const http::RequestHead& 
   note_of(head).set_route(*match->route);
   call->repo_type = match->repo_type;
   call->params = std::move(match->params);
-  if (auto redirect = admit(*call, *match)) return std::move(*redirect);
+  if (auto redirect = admit(*call, *match)) {
+    add_common_headers(*redirect, head);
+    return std::move(*redirect);
+  }
 
   const Route& route = *match->route;
   auto run = [call, &route] {
@@ -315,7 +354,7 @@ std::variant<http::Plan, http::Response> HubApp::begin(const http::RequestHead& 
       throw_if_gone(*call, error);
       throw;
     }
-    add_cors(response);
+    add_common_headers(response, call->head);
     return response;
   };
   http::Plan plan;
@@ -344,7 +383,7 @@ std::variant<http::Plan, http::Response> HubApp::begin(const http::RequestHead& 
 
 http::Response HubApp::on_error(std::exception_ptr error, const http::RequestHead& head) {
   http::Response response = error_reply(std::move(error), head);
-  add_cors(response);
+  add_common_headers(response, head);
   // git asks for a password only when it is told to; other clients ignore the field.
   bool git = head.raw_path.find("/info/refs") != std::string::npos ||
              head.raw_path.find("/git-upload-pack") != std::string::npos ||

@@ -128,7 +128,6 @@ constexpr std::array kRoutes = {
           .summary = "Deletes large files for good; with rewriteHistory out of every commit, too.",
           .source = "huggingface_hub hf_api.py permanently_delete_lfs_files",
           .body_bytes_max = kBodyBytesMax,
-          .rate = RateClass::kWrite,
           .handler_wait_s = kHistoryWaitS},
     Route{.method = "DELETE",
           .pattern = "/api/{types}/{repo}/lfs-files/{sha}",
@@ -136,7 +135,6 @@ constexpr std::array kRoutes = {
           .handler = remove_one,
           .summary = "Deletes one large file for good.",
           .source = "operations.tsv, Delete Large file",
-          .rate = RateClass::kWrite,
           .handler_wait_s = kHistoryWaitS},
     Route{.method = "POST",
           .pattern = "/api/{types}/{repo}/lfs-files/duplicate",
@@ -145,8 +143,7 @@ constexpr std::array kRoutes = {
           .summary = "Gives another repository large files of this one, without copying them.",
           .source = "huggingface_hub hf_api.py _duplicate_lfs_files (copy_files)",
           .body_bytes_max = kBodyBytesMax,
-          .check = check_signed_in_to_write,
-          .rate = RateClass::kWrite},
+          .check = check_signed_in_to_write},
 };
 
 }  // namespace

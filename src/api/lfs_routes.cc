@@ -435,7 +435,8 @@ constexpr Route lock_row(std::string_view method, std::string_view pattern) {
           .handler = no_locks,
           .summary = "Always 404: locks are not offered.",
           .source = "git-lfs 3.3 locking/locks.go",
-          .body_bytes_max = method == "POST" ? uint64_t{64 * 1024} : 0};
+          .body_bytes_max = method == "POST" ? uint64_t{64 * 1024} : 0,
+          .rate = RateClass::kGit};
 }
 
 constexpr std::array kRoutes = {
@@ -445,14 +446,16 @@ constexpr std::array kRoutes = {
           .handler = batch,
           .summary = "Where to send or fetch large files: basic, multipart or xet.",
           .source = kGitLfs,
-          .body_bytes_max = kBatchBytesMax},
+          .body_bytes_max = kBatchBytesMax,
+          .rate = RateClass::kGit},
     Route{.method = "POST",
           .pattern = "/{prefix}/{repo.git}/info/lfs/verify",
           .allow = Allow::kRepoSee,
           .handler = verify,
           .summary = "Whether a large file arrived with its size.",
           .source = kGitLfs,
-          .body_bytes_max = 64 * 1024},
+          .body_bytes_max = 64 * 1024,
+          .rate = RateClass::kGit},
     lock_row("POST", "/{prefix}/{repo.git}/info/lfs/locks/verify"),
     lock_row("POST", "/{prefix}/{repo.git}/info/lfs/locks"),
     lock_row("GET", "/{prefix}/{repo.git}/info/lfs/locks"),
@@ -466,7 +469,7 @@ constexpr std::array kRoutes = {
           .body_bytes_max = kObjectBytesMax,
           .make_sink = object_sink,
           .check = check_upload,
-          .rate = RateClass::kData,
+          .rate = RateClass::kTransfers,
           .handler_wait_s = 600},
     Route{.method = "PUT",
           .pattern = "/api/lfs/parts/{upload}/{number}",
@@ -477,7 +480,7 @@ constexpr std::array kRoutes = {
           .body_bytes_max = kObjectBytesMax,
           .make_sink = part_sink,
           .check = check_part,
-          .rate = RateClass::kData,
+          .rate = RateClass::kTransfers,
           .handler_wait_s = 600},
     Route{.method = "POST",
           .pattern = "/api/lfs/complete/{upload}",
@@ -487,7 +490,7 @@ constexpr std::array kRoutes = {
           .source = "huggingface_hub lfs.py _upload_multi_part; @huggingface/hub commit",
           .body_bytes_max = kCompletionBytesMax,
           .check = check_complete,
-          .rate = RateClass::kData,
+          .rate = RateClass::kTransfers,
           .handler_wait_s = 3600},
     Route{.method = "POST",
           .pattern = "/api/lfs/verify/{oid}",
@@ -496,7 +499,8 @@ constexpr std::array kRoutes = {
           .summary = "Whether a large file arrived with its size, by a link of the batch.",
           .source = kGitLfs,
           .body_bytes_max = 64 * 1024,
-          .check = check_verify},
+          .check = check_verify,
+          .rate = RateClass::kTransfers},
     Route{.method = "GET",
           .pattern = "/api/lfs/objects/{oid}",
           .allow = Allow::kSignedUrl,
@@ -504,7 +508,7 @@ constexpr std::array kRoutes = {
           .summary = "A large file, or ranges of it, by a link of the batch.",
           .source = kGitLfs,
           .check = check_download,
-          .rate = RateClass::kData},
+          .rate = RateClass::kTransfers},
 };
 
 }  // namespace

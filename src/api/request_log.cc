@@ -48,6 +48,16 @@ std::string RequestNote::address() const {
   return address_;
 }
 
+void RequestNote::set_rate(const RateState& rate) {
+  std::lock_guard lock(mutex_);
+  rate_ = rate;
+}
+
+std::optional<RateState> RequestNote::rate() const {
+  std::lock_guard lock(mutex_);
+  return rate_;
+}
+
 RequestNote& note_of(const http::RequestHead& head) {
   auto* note = dynamic_cast<RequestNote*>(head.note.get());
   HEARTH_ASSERT(note != nullptr, "HubApp::make_note makes the notes of its requests");

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "api/api.h"
+#include "api/rate_limit.h"
 
 namespace hearth::api {
 
@@ -18,6 +19,9 @@ class RequestNote : public http::AppNote {
   std::string user() const;
   void set_address(const std::string& address);
   std::string address() const;
+  /// Where the caller stands with its quota; nothing: the route has none, or nobody counted yet.
+  void set_rate(const RateState& rate);
+  std::optional<RateState> rate() const;
   /// Time that the program itself spent: deciding and handling, without waiting for the peer.
   void add_work(std::chrono::microseconds time) { work_us_ += time.count(); }
   std::chrono::microseconds work() const { return std::chrono::microseconds(work_us_.load()); }
@@ -28,6 +32,7 @@ class RequestNote : public http::AppNote {
   mutable std::mutex mutex_;
   std::string user_;
   std::string address_;
+  std::optional<RateState> rate_;
 };
 
 /// The note of a request that HubApp sees.

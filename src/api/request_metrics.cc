@@ -2,21 +2,13 @@
 
 #include <algorithm>
 
+#include "api/rate_limit.h"
+
 namespace hearth::api {
 namespace {
 
 constexpr std::array<std::string_view, 6> kStatusNames = {"none", "1xx", "2xx",
                                                           "3xx",  "4xx", "5xx"};
-
-struct NamedClass {
-  RateClass rate;
-  std::string_view name;
-};
-constexpr NamedClass kClasses[] = {{RateClass::kRead, "read"},
-                                   {RateClass::kWrite, "write"},
-                                   {RateClass::kLogin, "login"},
-                                   {RateClass::kPoll, "poll"},
-                                   {RateClass::kData, "data"}};
 
 void count(std::atomic<uint64_t>& counter, uint64_t more = 1) {
   counter.fetch_add(more, std::memory_order_relaxed);
@@ -52,7 +44,7 @@ void RequestMetrics::observe(const Route* route, const http::RequestHead& head,
   count(counts.received_bytes, outcome.received_bytes);
   count(counts.sent_bytes, outcome.sent_bytes);
   OfClass& of_class =
-      classes_[static_cast<size_t>(route == nullptr ? RateClass::kRead : route->rate)];
+      classes_[static_cast<size_t>(route == nullptr ? RateClass::kNone : route->rate)];
   of_class.whole.observe(outcome.duration);
   of_class.work.observe(work);
   if (outcome.status == 429) count(of_class.limited);
@@ -82,9 +74,9 @@ void RequestMetrics::add_samples(metrics::Samples& out) const {
     add_counts(out, row->head);
   }
   add_counts(out, other_);
-  for (const NamedClass& named : kClasses) {
-    const OfClass& of_class = classes_[static_cast<size_t>(named.rate)];
-    const metrics::Labels labels = {{"class", named.name}};
+  for (size_t i = 0; i < classes_.size(); ++i) {
+    const OfClass& of_class = classes_[i];
+    const metrics::Labels labels = {{"class", to_string(static_cast<RateClass>(i))}};
     out.add("hearth_http_request_duration_seconds", of_class.whole, labels);
     out.add("hearth_http_request_work_seconds", of_class.work, labels);
     out.add("hearth_http_rate_limited_total", value_of(of_class.limited), labels);

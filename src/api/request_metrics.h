@@ -47,7 +47,7 @@ class RequestMetrics {
 
   std::unordered_map<const Route*, std::unique_ptr<OfRow>> rows_;
   Counts other_;  // What no row answers, and what is not built: by no method of its own.
-  std::array<OfClass, 5> classes_;  // By RateClass.
+  std::array<OfClass, kRateClassCount + 1> classes_;  // By RateClass.
 };
 
 }  // namespace hearth::api

@@ -292,7 +292,7 @@ constexpr Route cas_get(std::string_view pattern, Handler handler, std::string_v
           .summary = summary,
           .source = kHfXet,
           .check = check_cas_read,
-          .rate = RateClass::kData,
+          .rate = RateClass::kTransfers,
           .own_credential = true};
 }
 
@@ -316,7 +316,7 @@ constexpr Route post_row(std::string_view pattern, Handler handler, std::string_
           .source = kHfXet,
           .body_bytes_max = body_bytes_max,
           .check = check_cas_write,
-          .rate = RateClass::kData,
+          .rate = RateClass::kTransfers,
           .own_credential = true};
 }
 
@@ -377,7 +377,7 @@ constexpr std::array kRoutes = {
           .source = kHfXet,
           .body_bytes_max = 1 << 20,
           .check = check_cas_read,
-          .rate = RateClass::kData,
+          .rate = RateClass::kTransfers,
           .own_credential = true},
     cas_head("/cas/v1/files/{hash}", head_file, "The size of a file of the repository."),
     cas_head("/cas/v1/xorbs/default/{hash}", head_xorb, "The size of a xorb."),
@@ -389,7 +389,7 @@ constexpr std::array kRoutes = {
           .summary = "Ranges of a xorb, as the signed URL allows.",
           .source = kHfXet,
           .check = check_data,
-          .rate = RateClass::kData},
+          .rate = RateClass::kTransfers},
 
     chunk_row("/cas/v1/chunks/default/{hash}"),
     chunk_row("/cas/v1/chunks/default-merkledb/{hash}"),

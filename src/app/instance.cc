@@ -82,7 +82,7 @@ Instance::Instance(Settings wanted, const Clock& with_clock)
       listing(*database, access),
       downloads(*database, clock),
       likes(*database, clock, access),
-      rate_limiter({}, clock),
+      rate_limiter(settings.rate_limits, clock),
       answers(*database, kAnswerMemoryBytes) {}
 
 hub::HubContext Instance::context() {

@@ -32,6 +32,14 @@ constexpr auto kFileKeys = std::to_array<std::string_view>({
     "metrics-token",
     "pool-threads",
     "public-url",
+    "rate-limit-api",
+    "rate-limit-git",
+    "rate-limit-login",
+    "rate-limit-pages",
+    "rate-limit-poll",
+    "rate-limit-resolvers",
+    "rate-limit-transfers",
+    "rate-limit-window-s",
     "redirect-http",
     "slow-request-ms",
     "tls-cert",
@@ -153,8 +161,46 @@ void add_keeping_options(CLI::App& command, Settings& settings) {
       ->capture_default_str();
 }
 
+void add_rate_options(CLI::App& command, api::RateLimits& limits) {
+  command
+      .add_option("--rate-limit-window-s", limits.window_s,
+                  "The seconds in which the requests of the --rate-limit-… settings may be made")
+      ->envname("HEARTH_RATE_LIMIT_WINDOW_S")
+      ->check(CLI::Range(1, 86'400))
+      ->capture_default_str();
+  const auto add = [&](std::string_view name, api::RateQuota& quota, std::string_view of_what) {
+    std::string variable = "HEARTH_RATE_LIMIT_" + std::string(name);
+    std::transform(variable.begin(), variable.end(), variable.begin(),
+                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+    command
+        .add_option_function<std::string>(
+            "--rate-limit-" + std::string(name),
+            [&quota](const std::string& text) {
+              const auto wanted = api::parse_rate_quota(text);
+              if (!wanted) {
+                throw CLI::ValidationError(
+                    "'" + text + "' is neither a number of requests nor PEOPLE/STRANGERS");
+              }
+              quota = *wanted;
+            },
+            std::string(of_what))
+        ->envname(variable)
+        ->type_name("N or N/N")
+        ->default_str(api::to_string(quota));
+  };
+  add("api", limits.api,
+      "Requests to /api of one user/of one stranger's address in a window; 0: no limit");
+  add("resolvers", limits.resolvers, "Likewise: files of repositories");
+  add("pages", limits.pages, "Likewise: pages for people");
+  add("git", limits.git, "Likewise: git, and the batches of Git LFS");
+  add("transfers", limits.transfers, "Likewise: bytes of large files, by Xet or Git LFS");
+  add("login", limits.login, "Likewise: whatever asks for a password or a code");
+  add("poll", limits.poll, "Likewise: devices that wait to be logged in");
+}
+
 void add_server_options(CLI::App& command, Settings& settings) {
   add_keeping_options(command, settings);
+  add_rate_options(command, settings.rate_limits);
   command
       .add_option("--gc-interval-hours", settings.gc_interval_hours,
                   "How often the server collects garbage; 0: only by 'hearth gc'")

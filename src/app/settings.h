@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <string>
 
+#include "api/rate_limit.h"
+
 namespace CLI {
 class App;
 }
@@ -52,6 +54,9 @@ struct Settings {
 
   /// How long a deleted repository can be brought back; 0: not at all.
   int undelete_days = 7;
+
+  /// How many requests a caller may make (docs/operating.md).
+  api::RateLimits rate_limits;
 
   /// How often the server collects garbage; 0: never by itself.
   int gc_interval_hours = 24;

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import tempfile
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,32 @@ def test_a_setting_that_is_none_is_named(data):
     (data / "hearth.toml").write_text("lisen = 1\n")
     result = subprocess.run([BINARY, "serve", "--data", str(data)], capture_output=True, text=True, env=PLAIN)
     assert result.returncode == 2 and "lisen" in result.stderr
+
+
+def quota_of(data: Path, *flags: str, **environment: str) -> str:
+    """What a stranger may ask of the API, as an answer says it."""
+    process = subprocess.Popen([BINARY, "serve", "--data", str(data), *flags], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                               text=True, env={**PLAIN, **environment})
+    try:
+        said = next(line for line in process.stdout if line.startswith("listening on "))
+        try:
+            urllib.request.urlopen(said.split()[-1] + "/api/whoami-v2")
+        except urllib.error.HTTPError as error:
+            return error.headers["RateLimit-Policy"]
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+def test_the_quota_of_a_class(data):
+    subprocess.run([BINARY, "user", "add", "root", "--admin", "--data", str(data)], check=True, env=PLAIN, stdout=subprocess.DEVNULL)
+    assert quota_of(data) is None
+    with open(data / "hearth.toml", "a") as settings:
+        settings.write('rate-limit-api = "20/10"\nrate-limit-window-s = 60\n')
+    assert quota_of(data) == '"fixed window";"api";q=10;w=60'
+    assert quota_of(data, HEARTH_RATE_LIMIT_API="7") == '"fixed window";"api";q=7;w=60'
+    assert quota_of(data, "--rate-limit-api", "20/8", HEARTH_RATE_LIMIT_API="7") == '"fixed window";"api";q=8;w=60'
+    for wrong in ("x", "-1", "1/2/3"):
+        refused = subprocess.run([BINARY, "serve", "--data", str(data), f"--rate-limit-api={wrong}"], capture_output=True, text=True, env=PLAIN)
+        assert refused.returncode != 0 and "neither a number of requests nor PEOPLE/STRANGERS" in refused.stderr

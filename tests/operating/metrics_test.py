@@ -90,8 +90,8 @@ def test_requests_are_counted_by_row_never_by_repository(server):
     assert value(text, "hearth_http_response_body_bytes_total" + row % ("HEAD", "")) == 0
     assert value(text, "hearth_http_response_body_bytes_total" + row % ("GET", "")) > 0
     assert value(text, 'hearth_http_requests_total{route="-",method="-",status="4xx"}') == 1
-    assert value(text, 'hearth_http_request_duration_seconds_count{class="data"}') == 2
-    assert value(text, 'hearth_http_request_duration_seconds_bucket{class="data",le="+Inf"}') == 2
+    assert value(text, 'hearth_http_request_duration_seconds_count{class="resolvers"}') == 2
+    assert value(text, 'hearth_http_request_duration_seconds_bucket{class="resolvers",le="+Inf"}') == 2
     assert value(text, 'hearth_repositories{type="model",state="kept"}') == 1
     assert value(text, "hearth_users") == 1
 
