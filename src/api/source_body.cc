@@ -69,7 +69,9 @@ void append_checked(const std::shared_ptr<const blob::CheckedFile>& file, http::
 void append_source(const std::shared_ptr<const blob::Source>& source, http::ByteRange range,
                    http::Body& body) {
   for (blob::Part& part : source->parts(range.offset_bytes, range.length_bytes)) {
-    if (part.fd != nullptr) {
+    if (part.fd != nullptr && part.checked == nullptr) {
+      body.push_back(http::FileRange{part.fd, part.file_offset_bytes, part.length_bytes});
+    } else if (part.fd != nullptr) {
       append_checked(part.checked, {part.file_offset_bytes, part.length_bytes}, body);
     } else {
       body.push_back(std::make_unique<SourceGenerator>(

@@ -208,6 +208,7 @@ void add_server_metrics(Instance& instance, const http::Server& server,
        {"hearth_http_malformed_requests_total", Kind::kCounter,
         "Requests that were refused before the hub saw them: no HTTP, or over a limit."},
        {"hearth_http_timeouts_total", Kind::kCounter, "Requests whose client was too slow."},
+       {"hearth_http_held_bytes", Kind::kGauge, "Text of answers that are being sent now."},
        {"hearth_http_pool_busy_threads", Kind::kGauge, "Threads that work on requests now."},
        {"hearth_http_pool_threads", Kind::kGauge, "Threads that may (--pool-threads)."},
        {"hearth_http_pool_queue_length", Kind::kGauge, "Requests that wait for a thread."}},
@@ -219,6 +220,7 @@ void add_server_metrics(Instance& instance, const http::Server& server,
         out.add("hearth_http_shed_requests_total", value(now.requests_refused));
         out.add("hearth_http_malformed_requests_total", value(now.requests_malformed));
         out.add("hearth_http_timeouts_total", value(now.timeouts));
+        out.add("hearth_http_held_bytes", value(now.held_bytes));
         out.add("hearth_http_pool_busy_threads", value(now.pool_busy));
         out.add("hearth_http_pool_threads", value(now.pool_threads));
         out.add("hearth_http_pool_queue_length", value(now.queue_length));

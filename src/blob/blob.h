@@ -29,7 +29,8 @@ struct Part {
   /// made by Source::read.
   std::shared_ptr<Fd> fd = {};
   uint64_t file_offset_bytes = 0;
-  /// Over `fd`: what is sent is to be checked before.
+  /// Over `fd`: what is sent is to be checked before. Null: the file was made a moment ago, of
+  /// bytes that were checked then.
   std::shared_ptr<const CheckedFile> checked = {};
 };
 

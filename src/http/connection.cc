@@ -61,6 +61,26 @@ enum class Ran { kDone, kRefused, kOverdue, kCut };
 // How waiting for a descriptor ended.
 enum class Woken { kReady, kAlarm, kOverdue, kGone };
 
+// Counts the text of an answer while it is sent.
+class Held {
+ public:
+  explicit Held(std::atomic<uint64_t>& all) : all_(all) {}
+  ~Held() { all_ -= bytes_; }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+  /// False: it would be too much.
+  bool add(uint64_t bytes, const Limits& limits) {
+    if (bytes > limits.held_short_bytes_max && all_ + bytes > limits.held_bytes_max) return false;
+    bytes_ += bytes;
+    all_ += bytes;
+    return true;
+  }
+
+ private:
+  std::atomic<uint64_t>& all_;
+  uint64_t bytes_ = 0;
+};
+
 // Counts the connection out, after everything else of it is gone.
 struct Admission {
   Shared& shared;
@@ -259,6 +279,11 @@ Task<bool> Served::serve_one() {
     const bool all_read = body.decoder.done();
     if ((!all_read && !body.rest_is_small(limits_)) || peer_->gone() || shared_.draining) {
       keep_alive = false;
+    }
+    Held held(shared_.held_bytes);
+    if (exchange->head.method != "HEAD" && !held.add(exchange->text_bytes(), limits_)) {
+      ++shared_.counters.requests_refused;
+      exchange->fail(shared_.app, busy());
     }
     status = exchange->response->status;
     alive = complete_answer = co_await respond(exchange, keep_alive);

@@ -91,6 +91,14 @@ bool Exchange::may_block_when_destroyed() const {
          });
 }
 
+uint64_t Exchange::text_bytes() const {
+  uint64_t bytes = 0;
+  for (const Part& part : response->body) {
+    if (const auto* text = std::get_if<std::string>(&part)) bytes += text->size();
+  }
+  return bytes;
+}
+
 void Exchange::handle(bool compress) {
   if (gunzip) {
     gunzip->finish();

@@ -52,6 +52,8 @@ struct Exchange {
   void fail(App& app, const Error& error);
   /// Asks a generator for the next bytes, into `made`, and holds it to its announced length.
   void generate(Generator& generator);
+  /// Of the response's parts that are text.
+  uint64_t text_bytes() const;
   /// Whether it has a sink or a generator: they may own children or large files, so the pool shall
   /// let them go.
   bool may_block_when_destroyed() const;

@@ -302,6 +302,7 @@ struct Metrics {
   uint64_t requests_refused = 0;     // 503 because of a full queue.
   uint64_t requests_malformed = 0;   // 400, 414, 431 … by the edge.
   uint64_t timeouts = 0;
+  uint64_t held_bytes = 0;          // gauge: text of answers that are being sent
   uint64_t connections_active = 0;  // gauge
   uint64_t queue_length = 0;        // gauge
   uint64_t pool_busy = 0;           // gauge

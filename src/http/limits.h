@@ -25,6 +25,10 @@ struct Limits {
   // One turn of sendfile: 0.34 CPU s a GiB (stack reference, section 3), and other connections of
   // the loop wait about 1 ms at most.
   uint64_t send_step_bytes = uint64_t{2} * 1024 * 1024;
+  // Text that all answers together may hold while they are sent; files and generators are beside
+  // it. What would pass it is answered 503, but for short answers.
+  uint64_t held_bytes_max = uint64_t{256} * 1024 * 1024;
+  uint64_t held_short_bytes_max = uint64_t{64} * 1024;
   // Unread body that is read to keep a connection alive.
   uint64_t drain_bytes_max = uint64_t{256} * 1024;
   // Unread body read before a close, so that a client that is still sending can read the answer.

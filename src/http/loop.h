@@ -35,7 +35,8 @@ struct Shared {
   const bool compress;
   Counters counters;
   std::atomic<bool> draining{false};
-  std::unique_ptr<TlsIdentity> tls;  // Null: no address speaks TLS.
+  std::atomic<uint64_t> held_bytes{0};  // Text of answers that are being sent.
+  std::unique_ptr<TlsIdentity> tls;     // Null: no address speaks TLS.
   Pool pool;
   Pool disk_pool;  // Brings files into the page cache; downloads shall not wait for handlers.
 

@@ -157,6 +157,7 @@ Metrics Server::Impl::metrics() const {
   metrics.requests_refused = counters.requests_refused;
   metrics.requests_malformed = counters.requests_malformed;
   metrics.timeouts = counters.timeouts;
+  metrics.held_bytes = shared_.held_bytes;
   metrics.connections_active = shared_.connections_active();
   metrics.queue_length = shared_.pool.queue_length();
   metrics.pool_busy = shared_.pool.busy_count();

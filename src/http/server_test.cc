@@ -369,6 +369,33 @@ class Gate {
   int inside_ = 0;
 };
 
+TEST_F(ServerTest, TextThatSlowReadersLeaveInMemoryIsBounded) {
+  constexpr size_t kLarge = 8'000'000;  // More than the kernel's buffers take.
+  app_.routes["/large"] = [](const RequestHead&) {
+    return Plan::respond([] { return Response::text(std::string(kLarge, 'x')); });
+  };
+  ServerOptions options = quick_options();
+  options.limits.held_bytes_max = 2 * kLarge;
+  start(options);
+  const std::string ask = "GET /large HTTP/1.1\r\nHost: h\r\n\r\n";
+  Client one = client();
+  Client two = client();
+  for (Client* slow : {&one, &two}) slow->send(ask);
+  ASSERT_TRUE(eventually([&] { return server_->metrics().held_bytes == 2 * kLarge; }));
+  Client third = client();
+  Reply refused = third.request(ask);
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.header("Retry-After"), "2");
+  EXPECT_EQ(server_->metrics().requests_refused, 1u);
+  // Short answers and answers without a body are still given.
+  EXPECT_EQ(third.request("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n").body, "hello");
+  third.send("HEAD /large HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_EQ(third.read(true).status, 200);
+  for (Client* slow : {&one, &two}) EXPECT_EQ(slow->read().body.size(), kLarge);
+  ASSERT_TRUE(eventually([&] { return server_->metrics().held_bytes == 0; }));
+  EXPECT_EQ(third.request(ask).body.size(), kLarge);
+}
+
 TEST_F(ServerTest, AFullPoolAnswers503AfterAShortWait) {
   Gate gate;
   app_.routes["/gate"] = [&](const RequestHead&) {

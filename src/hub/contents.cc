@@ -91,43 +91,13 @@ git::TreePage require_tree(const git::GitRepo& git, const git::Oid& commit,
   }
 }
 
-/// A small blob as a source of bytes.
-class MemorySource : public blob::Source {
- public:
-  /// `cache_file`: where materialize() puts it.
-  MemorySource(std::string content, fs::path cache_file)
-      : content_(std::move(content)), cache_file_(std::move(cache_file)) {}
-  uint64_t size_bytes() const override { return content_.size(); }
-  size_t read(uint64_t offset_bytes, std::span<uint8_t> out) const override {
-    if (offset_bytes >= content_.size()) return 0;
-    size_t count = std::min<uint64_t>(out.size(), content_.size() - offset_bytes);
-    std::copy_n(content_.begin() + static_cast<std::ptrdiff_t>(offset_bytes), count, out.begin());
-    return count;
-  }
-  std::vector<blob::Part> parts(uint64_t offset_bytes, uint64_t length_bytes) const override {
-    if (offset_bytes >= content_.size() || length_bytes == 0) return {};
-    blob::Part part;
-    part.offset_bytes = offset_bytes;
-    part.length_bytes = std::min<uint64_t>(length_bytes, content_.size() - offset_bytes);
-    return {part};
-  }
-  blob::PinnedFile materialize() const override {
-    if (!fs::exists(cache_file_)) {
-      make_dirs(cache_file_.parent_path());
-      write_durably(cache_file_, content_, 0444);
-    }
-    return {cache_file_, std::make_shared<Fd>(open_read(cache_file_))};
-  }
-
- private:
-  std::string content_;
-  fs::path cache_file_;
-};
-
 }  // namespace
 
 Contents::Contents(HubContext context, Repositories& repositories, PathIndex& path_index)
-    : context_(std::move(context)), repositories_(repositories), path_index_(path_index) {}
+    : context_(std::move(context)),
+      repositories_(repositories),
+      path_index_(path_index),
+      plain_files_(context_.data_dir) {}
 
 Revision Contents::resolve(const Repo& repo, std::string_view revision) {
   git::Revision found = repositories_.open_git(repo).require_revision(revision);
@@ -273,9 +243,9 @@ std::optional<FileAnswer> Contents::find_file(const Repo& repo, const Revision& 
     }
   }
   if (options.with_source) {
-    answer.source = std::make_unique<MemorySource>(
-        git.read_blob(entry->oid, kPlainBytesMax),
-        context_.data_dir / "cache" / "blobs" / answer.blob_oid.substr(0, 2) / answer.blob_oid);
+    answer.source = plain_files_.open(
+        {.repo_id = repo.id, .blob_oid = answer.blob_oid, .size_bytes = entry->blob_bytes},
+        [&] { return git.read_blob(entry->oid, kPlainBytesMax); });
   }
   return answer;
 }

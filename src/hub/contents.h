@@ -14,6 +14,7 @@
 
 #include "blob/blob.h"
 #include "hub/context.h"
+#include "hub/plain_files.h"
 #include "hub/repo.h"
 
 namespace hearth::git {
@@ -195,6 +196,7 @@ class Contents {
   HubContext context_;
   Repositories& repositories_;
   PathIndex& path_index_;
+  PlainFiles plain_files_;
 };
 
 }  // namespace hearth::hub

@@ -25,6 +25,7 @@ def test_slow_clients_are_sent_away_and_disturb_nobody(server):
     assert seen.sent_away == {"slow head": {"answered 408": 40}, "slow body": {"answered 408": 40},
                               "slow chunks": {"answered 408": 40}, "slow read": {"cut": 40}, "nothing at all": {"cut": 40}}
     assert seen.normal.failures == [] and set(seen.normal.statuses) == {200}
+    assert seen.rss_mb < 300  # Readers of one large file of git share it, outside of the hub's memory.
 
 
 def test_more_work_than_there_is_room_for_is_refused_and_forgotten(server):
@@ -32,5 +33,5 @@ def test_more_work_than_there_is_room_for_is_refused_and_forgotten(server):
     assert seen.answers.failures == []
     assert set(seen.answers.statuses) <= {200, 429, 503} and seen.answers.statuses[200] > 0
     assert seen.answers.without_retry_after == 0
-    assert seen.rss_mb < 1024
+    assert seen.rss_mb < 300
     assert server.request("GET", "/health")[0] == 200
