@@ -274,6 +274,8 @@ std::vector<const Route*> built_routes();
 std::vector<const Route*> all_routes();
 /// docs/routes.md.
 std::string routes_markdown();
+/// docs/limits.md.
+std::string limits_markdown();
 
 /// Finds rows by method, host and path.
 class Router {

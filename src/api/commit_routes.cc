@@ -3,21 +3,19 @@
 #include <array>
 
 #include "api/api.h"
+#include "api/limits.h"
 #include "base/text.h"
 #include "hub/commits.h"
 #include "hub/contents.h"
+#include "hub/limits.h"
 
 namespace hearth::api {
 namespace {
 
 // 256 files with a base64 sample of 512 bytes and a path of 1 KiB, and two attribute files.
 constexpr uint64_t kPreuploadBytesMax = 8u << 20;
-constexpr size_t kPreuploadFilesMax = 1000;
 // The clients keep a batch's inline content at 100 MiB; 12 files of 9 MiB must pass (hub-api 4.4).
 constexpr uint64_t kCommitBytesMax = uint64_t{1} << 30;
-// One inline file of 10 MiB in base64, its path, and room.
-constexpr uint64_t kLineBytesMax = 16u << 20;
-constexpr uint64_t kLinesMax = 100'000;
 
 bool creates_pr(const Call& call) {
   return call.query.flag("create_pr");
@@ -36,7 +34,7 @@ http::Response preupload(Call& call) {
   json::object body = call.json_body();
   const json::array* files = get_array(body, "files");
   if (files == nullptr) throw Error(ErrorKind::kInvalid, "The field 'files' must be a list.");
-  if (files->size() > kPreuploadFilesMax) {
+  if (files->size() > hub::kPreuploadFilesMax) {
     throw Error(ErrorKind::kInvalid, "At most 1,000 files in one request.");
   }
   hub::PreuploadRequest request;
@@ -84,10 +82,8 @@ class CommitSink : public http::BodySink {
       take_line();
       text.remove_prefix(end + 1);
     }
-    if (line_.size() + text.size() > kLineBytesMax) {
-      throw Error(
-          ErrorKind::kTooLarge,
-          "One line of the commit is longer than 16 MiB: upload large files with LFS or Xet.");
+    if (line_.size() + text.size() > kCommitLineBytesMax) {
+      throw_line_too_long();
     }
     line_.append(text);
   }
@@ -101,13 +97,17 @@ class CommitSink : public http::BodySink {
   hub::CommitDraft& draft() { return *draft_; }
 
  private:
+  [[noreturn]] static void throw_line_too_long() {
+    throw Error(
+        ErrorKind::kTooLarge,
+        "One line of the commit is longer than 16 MiB: upload large files with LFS or Xet.");
+  }
+
   void take_line() {
     std::string line = std::exchange(line_, {});
     if (trim(line).empty()) return;
-    if (line.size() > kLineBytesMax) throw Error(ErrorKind::kTooLarge, "A line is too long.");
-    if (++line_count_ > kLinesMax) {
-      throw Error(ErrorKind::kTooLarge, "A commit has at most 100,000 operations.");
-    }
+    if (line.size() > kCommitLineBytesMax) throw_line_too_long();
+    ++line_count_;  // How many operations there may be is the draft's to say.
     auto parsed = parse_json(line, {.depth_max = 16});
     const json::object* object = parsed ? parsed->if_object() : nullptr;
     if (object == nullptr) {

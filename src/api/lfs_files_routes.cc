@@ -4,6 +4,7 @@
 #include <array>
 
 #include "api/api.h"
+#include "api/limits.h"
 #include "base/bytes.h"
 #include "hub/lfs_files.h"
 #include "hub/repositories.h"
@@ -12,11 +13,7 @@ namespace hearth::api {
 namespace {
 
 constexpr uint64_t kBodyBytesMax = 1u << 20;
-// huggingface_hub 2.4.0 _commit_api.py, DUPLICATE_LFS_BATCH_SIZE, is 500.
-constexpr size_t kSharedFilesMax = 1000;
-constexpr size_t kPageMax = 1000;
-constexpr size_t kDeletionsMax = 1000;  // huggingface_hub sends as many.
-constexpr int kHistoryWaitS = 600;      // All of a long history is read, or written.
+constexpr int kHistoryWaitS = 600;  // All of a long history is read, or written.
 
 /// The row lets in who may read the source's files; what is changed is another repository.
 void check_signed_in_to_write(Call& call) {
@@ -66,7 +63,8 @@ http::Response duplicate(Call& call) {
 }
 
 http::Response list(Call& call) {
-  size_t limit = std::clamp<uint64_t>(call.query.number("limit").value_or(kPageMax), 1, kPageMax);
+  size_t limit = std::clamp<uint64_t>(call.query.number("limit").value_or(kLfsFilesPageMax), 1,
+                                      kLfsFilesPageMax);
   hub::LfsFilePage page =
       call.services.lfs_files->list(call.repo(), call.query.get("cursor").value_or(""), limit);
   json::array files;
@@ -90,7 +88,7 @@ http::Response remove_many(Call& call) {
   json::object body = call.json_body();
   const json::object* deletions = get_object(body, "deletions");
   const json::array* listed = deletions == nullptr ? nullptr : get_array(*deletions, "sha");
-  if (listed == nullptr || listed->size() > kDeletionsMax) {
+  if (listed == nullptr || listed->size() > kLfsDeletionsMax) {
     throw Error(ErrorKind::kInvalid, "'deletions' must hold a list 'sha' of at most 1,000.");
   }
   hub::LfsFiles::Deletion deletion{.rewrite_history =

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "api/limits.h"
 #include "api/signed_link.h"
 #include "api/source_body.h"
 #include "api/xet_call.h"
@@ -22,14 +23,11 @@ namespace {
 
 constexpr std::string_view kLfsJson = "application/vnd.git-lfs+json";
 constexpr uint64_t kBatchBytesMax = 1 << 20;
-constexpr size_t kBatchObjectsMax = 1000;  // Python sends 256, JS and git-lfs 100.
 // Above what a part list of 10,000 parts needs.
 constexpr uint64_t kCompletionBytesMax = 2 << 20;
-constexpr uint64_t kObjectBytesMax = uint64_t{1} << 42;
 // Uploads are long, and a batch of them is sent one after the other.
 constexpr int64_t kUploadLinkS = 24 * 3600;
 constexpr int64_t kDownloadLinkS = 3600;
-constexpr uint64_t kPartsMax = 10'000;
 
 constexpr std::string_view kUploadPurpose = "lfs upload";
 constexpr std::string_view kPartPurpose = "lfs part";
@@ -128,7 +126,7 @@ json::object basic_upload(const Call& call, const Wanted& wanted) {
 
 uint64_t part_bytes_of(const Call& call, uint64_t size_bytes) {
   uint64_t part_bytes = call.services.lfs_part_bytes;
-  return std::max(part_bytes, (size_bytes + kPartsMax - 1) / kPartsMax);
+  return std::max(part_bytes, (size_bytes + kObjectPartsMax - 1) / kObjectPartsMax);
 }
 
 json::object multipart_upload(const Call& call, const Wanted& wanted) {

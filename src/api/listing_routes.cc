@@ -5,13 +5,12 @@
 
 #include "api/answer_memory.h"
 #include "api/api.h"
+#include "api/limits.h"
 #include "cards/cards.h"
 #include "hub/listing.h"
 
 namespace hearth::api {
 namespace {
-
-constexpr size_t kTrendingMax = 100;
 
 http::Response make_list(Call& call) {
   auto request = hub::ListRequest::parse(call.repo_type, call.query);

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "hub/commits.h"
 #include "hub/contents.h"
+#include "hub/limits.h"
 
 namespace hearth::api {
 namespace {
@@ -41,7 +42,8 @@ http::Response refs(Call& call) {
 http::Response commits(Call& call) {
   hub::Contents& contents = *call.services.contents;
   hub::Revision revision = contents.resolve(call.repo(), call.param("rev"));
-  uint64_t limit = std::clamp<uint64_t>(call.query.number("limit").value_or(50), 1, 1000);
+  uint64_t limit =
+      std::clamp<uint64_t>(call.query.number("limit").value_or(50), 1, hub::kCommitsPageMax);
   // A page by number, or the cursor of our own links: how many to skip.
   uint64_t skip = call.query.number("cursor").value_or(call.query.number("p").value_or(0) * limit);
   hub::CommitPage page =

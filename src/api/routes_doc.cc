@@ -1,6 +1,12 @@
 // docs/routes.md, from the rows themselves.
 
+#include <array>
+#include <utility>
+
 #include "api/api.h"
+#include "api/doc_text.h"
+#include "api/rate_limit.h"
+#include "http/limits.h"
 
 namespace hearth::api {
 namespace {
@@ -35,14 +41,33 @@ std::string_view who_may(const Route& route) {
   return "";
 }
 
-std::string size_text(uint64_t bytes) {
-  if (bytes == 0) return "–";
-  if (bytes >= uint64_t{1} << 30) return std::to_string(bytes >> 30) + " GiB";
-  if (bytes >= 1u << 20) return std::to_string(bytes >> 20) + " MiB";
-  return std::to_string(bytes >> 10) + " KiB";
+std::string time_text(const Route& route) {
+  constexpr http::Limits kServer;
+  const int64_t wait_s =
+      route.handler_wait_s > 0
+          ? route.handler_wait_s
+          : std::chrono::duration_cast<std::chrono::seconds>(kServer.handler_wait).count();
+  return count_text(static_cast<uint64_t>(wait_s)) + " s";
 }
 
 }  // namespace
+
+std::string count_text(uint64_t count) {
+  std::string text = std::to_string(count);
+  for (size_t i = text.size(); i > 3;) text.insert(i -= 3, ",");
+  return text;
+}
+
+std::string size_text(uint64_t bytes) {
+  if (bytes == 0) return "–";
+  constexpr std::array<std::pair<int, std::string_view>, 4> kUnits = {
+      {{40, " TiB"}, {30, " GiB"}, {20, " MiB"}, {10, " KiB"}}};
+  for (const auto& [bits, name] : kUnits) {
+    const uint64_t unit = uint64_t{1} << bits;
+    if (bytes % unit == 0) return std::to_string(bytes / unit) + std::string(name);
+  }
+  return count_text(bytes) + " bytes";
+}
 
 std::string routes_markdown() {
   std::string out =
@@ -52,13 +77,18 @@ std::string routes_markdown() {
       "spaces; `{prefix}` is nothing, datasets or spaces; `{repo}` is namespace/name. GET routes\n"
       "answer HEAD too. Errors are JSON `{\"error\"}` with `X-Error-Code` and "
       "`X-Error-Message`.\n\n"
-      "| method | path | who may | body up to | what it answers | read by |\n"
-      "| --- | --- | --- | --- | --- | --- |\n";
+      "A body that is longer is 413, a request that takes longer once its body is there 504. The\n"
+      "class is that of the quotas of requests ([operating.md](operating.md)); other limits:\n"
+      "[limits.md](limits.md).\n\n"
+      "| method | path | who may | body up to | takes at most | class | what it answers | read by "
+      "|\n"
+      "| --- | --- | --- | --- | --- | --- | --- | --- |\n";
   for (const Route* route : built_routes()) {
     std::string host = route->host == VirtualHost::kViewer ? "datasets-server.HOST" : "";
     out += "| " + std::string(route->method) + " | `" + host + std::string(route->pattern) +
            "` | " + std::string(who_may(*route)) + " | " + size_text(route->body_bytes_max) +
-           " | " + std::string(route->summary) + " | " + std::string(route->source) + " |\n";
+           " | " + time_text(*route) + " | " + std::string(to_string(route->rate)) + " | " +
+           std::string(route->summary) + " | " + std::string(route->source) + " |\n";
   }
   out +=
       "\n## Not built\n\n"

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "api/limits.h"
 #include "api/source_body.h"
 #include "api/xet_call.h"
 #include "base/text.h"
@@ -18,9 +19,6 @@ namespace {
 constexpr std::string_view kOctets = "application/octet-stream";
 constexpr uint64_t kTelemetryBytesMax = 1 << 20;
 constexpr uint64_t kGrantBytesMax = 16 * 1024;
-constexpr size_t kBatchFilesMax = 1000;
-// As many as a data URL signs, and some for clients that split them further.
-constexpr size_t kDataRangesMax = 1000;
 
 // ---- Tokens ----
 
@@ -130,7 +128,7 @@ http::Response reconstruction_v2(Call& call) {
 }
 
 http::Response batch_answer(Call& call, const std::vector<std::string>& texts) {
-  if (texts.size() > kBatchFilesMax) {
+  if (texts.size() > kReconstructionsMax) {
     throw Error(ErrorKind::kTooLarge, "Ask for at most 1000 files at once.");
   }
   json::object files, fetch_info;

@@ -351,6 +351,14 @@ class CommandLine {
       };
     });
 
+    CLI::App* limits = root_.add_subcommand("limits", "Print every limit of the hub as markdown");
+    limits->callback([this] {
+      action_ = [] {
+        std::fputs(api::limits_markdown().c_str(), stdout);
+        return 0;
+      };
+    });
+
     CLI::App* openapi = root_.add_subcommand("openapi", "Print the OpenAPI document of the routes");
     openapi->callback([this] {
       action_ = [] {

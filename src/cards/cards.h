@@ -16,6 +16,10 @@
 
 namespace hearth::cards {
 
+/// Tags of one repository; each is a row of an index. What is more, or longer, is left out.
+constexpr size_t kTagCountMax = 500;
+constexpr size_t kTagBytesMax = 256;
+
 enum class RepoKind { kModel, kDataset, kSpace };
 
 /// From "model", "dataset", "space"; nothing for other words.

@@ -15,9 +15,6 @@
 namespace hearth::cards {
 namespace {
 
-constexpr size_t kTagCountMax = 500;  // Each is a row of an index.
-constexpr size_t kTagBytesMax = 256;
-
 std::string_view base_name(std::string_view path) {
   size_t slash = path.rfind('/');
   return slash == std::string_view::npos ? path : path.substr(slash + 1);

@@ -8,10 +8,6 @@
 namespace hearth::git {
 namespace {
 
-constexpr size_t kRefNameBytesMax = 255;
-// A file name holds 255 bytes, and git appends ".lock".
-constexpr size_t kRefSegmentBytesMax = 250;
-
 /// Length in bytes of a code point that HFS+ drops when it compares names, or 0. All of them are
 /// three bytes long in UTF-8. Source: Apple TN1150, as git's fsck applies it.
 size_t hfs_ignored_bytes(std::string_view text) {
@@ -52,8 +48,7 @@ std::optional<std::string> why_bad_segment(std::string_view segment) {
   if (segment.empty()) return "it has an empty segment";
   if (segment == "." || segment == "..") return "it has a '.' or '..' segment";
   if (is_dot_git(segment)) return "it has a segment that reads as '.git'";
-  // A file name holds 255 bytes on the file systems that clones are made on.
-  if (segment.size() > 255) return "a segment is longer than 255 bytes";
+  if (segment.size() > kPathPartBytesMax) return "a segment is longer than 255 bytes";
   return std::nullopt;
 }
 
@@ -74,7 +69,7 @@ std::optional<std::string> why_bad_ref_part(std::string_view name) {
     if (segment.empty()) return "a name must not begin or end with '/', or have '//'";
     if (segment.front() == '.') return "a part of a name must not begin with '.'";
     if (segment.ends_with(".lock")) return "a part of a name must not end with '.lock'";
-    if (segment.size() > kRefSegmentBytesMax) return "a part of a name is too long";
+    if (segment.size() > kRefPartBytesMax) return "a part of a name is too long";
   }
   return std::nullopt;
 }

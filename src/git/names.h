@@ -13,6 +13,12 @@
 namespace hearth::git {
 
 constexpr uint64_t kPathBytesMax = 1024;
+/// A file name holds 255 bytes on the file systems that clones are made on.
+constexpr size_t kPathPartBytesMax = 255;
+/// Of what follows "refs/heads/" and the like.
+constexpr size_t kRefNameBytesMax = 255;
+/// A file name holds 255 bytes, and git appends ".lock".
+constexpr size_t kRefPartBytesMax = 250;
 
 /// What to do with one slash at the end ("sub/", as clients name folders).
 enum class TrailingSlash { kRefuse, kDrop };

@@ -7,6 +7,7 @@
 #include "hub/accounts_password.h"
 #include "hub/accounts_secret.h"
 #include "hub/accounts_store.h"
+#include "hub/limits.h"
 #include "hub/repo.h"
 #include "hub/wrong_passwords.h"
 
@@ -28,10 +29,6 @@ constexpr auto kReservedNames = std::to_array<std::string_view>(
      "setup",       "signin",        "signup",  "spaces",        "static",    "status",
      "storage",     "system",        "tasks",   "terms",         "undefined", "users",
      "xet",         "avatars",       "lfs",     "viewer",        "cas",       "v1"});
-
-constexpr size_t kFullnameBytesMax = 200;
-constexpr size_t kEmailBytesMax = 254;  // RFC 5321 4.5.3.1.3, without the brackets.
-constexpr size_t kNamespaceBytesMax = 60;
 
 void check_name(std::string_view name, std::string_view what) {
   std::optional<std::string> why = why_bad_name(name);

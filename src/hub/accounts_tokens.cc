@@ -9,6 +9,7 @@
 #include "hub/accounts_password.h"
 #include "hub/accounts_secret.h"
 #include "hub/accounts_store.h"
+#include "hub/limits.h"
 #include "hub/wrong_passwords.h"
 
 namespace hearth::hub {
@@ -21,14 +22,11 @@ constexpr std::string_view kOAuthPrefix = "hf_oauth_";
 constexpr size_t kTokenRandomLength = 37;  // 220 bits; the hosted hub's have 34.
 constexpr size_t kTokenValueMin = 20;
 constexpr size_t kTokenValueMax = 200;
-constexpr size_t kDisplayNameBytesMax = 100;
-constexpr size_t kScopesMax = 200;
-constexpr size_t kTokensOfOneUserMax = 1000;
 
 constexpr int64_t kTouchEveryMs = 5 * 60 * 1000;  // "Last used" is exact to this.
 
 void check_display_name(std::string_view name) {
-  if (name.empty() || name.size() > kDisplayNameBytesMax || !is_utf8(name) ||
+  if (name.empty() || name.size() > kTokenNameBytesMax || !is_utf8(name) ||
       has_control_characters(name)) {
     throw Error(ErrorKind::kInvalid, "A token's name is one line of 1 to 100 bytes.");
   }
@@ -88,8 +86,8 @@ IssuedToken Accounts::create_token(const Actor& by, std::string_view user_name,
                                    const NewAccessToken& wanted) {
   check_display_name(wanted.display_name);
   if (!wanted.value.empty()) check_token_value(wanted.value);
-  if (wanted.scopes.scopes.size() > kScopesMax ||
-      wanted.scopes.global_permissions.size() > kScopesMax) {
+  if (wanted.scopes.scopes.size() > kTokenScopesMax ||
+      wanted.scopes.global_permissions.size() > kTokenScopesMax) {
     throw Error(ErrorKind::kInvalid, "A token has at most 200 scopes.");
   }
   if (wanted.expires_ms && *wanted.expires_ms <= clock_.now_ms()) {

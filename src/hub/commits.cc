@@ -18,6 +18,7 @@
 #include "hub/community_store.h"
 #include "hub/git_dir.h"
 #include "hub/lfs_files_store.h"
+#include "hub/limits.h"
 #include "hub/plain_text.h"
 #include "hub/receive.h"
 #include "hub/repositories.h"
@@ -27,7 +28,6 @@ namespace hearth::hub {
 namespace {
 
 constexpr int kAttemptsMax = 10;
-constexpr size_t kOperationsMax = 100'000;
 constexpr std::string_view kUpdated =
     "The branch was updated since you opened this page. Please refresh and try again.";
 

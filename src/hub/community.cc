@@ -9,6 +9,7 @@
 #include "hub/access.h"
 #include "hub/authorship.h"
 #include "hub/community_store.h"
+#include "hub/limits.h"
 #include "hub/plain_text.h"
 #include "hub/receive.h"
 #include "hub/repositories.h"
@@ -18,13 +19,12 @@ namespace hearth::hub {
 namespace {
 
 constexpr std::string_view kMain = "refs/heads/main";
-constexpr size_t kTitleBytesMax = 1000;
 constexpr int kMergeAttemptsMax = 10;
 
 std::string checked_title(std::string_view title) {
   title = trim(title);
   if (title.empty()) throw Error(ErrorKind::kInvalid, "A discussion needs a title.");
-  if (title.size() > kTitleBytesMax) {
+  if (title.size() > kDiscussionTitleBytesMax) {
     throw Error(ErrorKind::kTooLarge, "A title has at most 1000 bytes.");
   }
   require_plain_text(title, "The title");

@@ -7,6 +7,7 @@
 #include "db/db.h"
 #include "git/git.h"
 #include "hub/lfs_files_store.h"
+#include "hub/limits.h"
 #include "hub/path_index.h"
 #include "hub/receive_store.h"
 #include "hub/repositories.h"
@@ -14,11 +15,6 @@
 
 namespace hearth::hub {
 namespace {
-
-constexpr size_t kTreeLimitMax = 1000;
-constexpr size_t kExpandedLimitMax = 100;
-constexpr size_t kPathsInfoMax = 1000;
-constexpr uint64_t kHistoryMax = 100'000;
 
 git::Oid oid_of(const std::string& hex) {
   auto oid = git::Oid::parse(hex);
@@ -123,7 +119,7 @@ RefList Contents::refs(const Repo& repo) {
 
 CommitPage Contents::commits(const Repo& repo, const Revision& revision,
                              const CommitsRequest& request) {
-  uint64_t limit = std::clamp<uint64_t>(request.limit, 1, kTreeLimitMax);
+  uint64_t limit = std::clamp<uint64_t>(request.limit, 1, kCommitsPageMax);
   if (request.skip_count + limit > kHistoryMax) {
     throw Error(ErrorKind::kInvalid,
                 "The history is shown as far as its first 100,000 commits; clone the repository "
@@ -166,7 +162,7 @@ TreePage Contents::tree(const Repo& repo, const Revision& revision, const TreeRe
   git::TreeListOptions options;
   options.recursive = request.recursive;
   options.limit =
-      std::clamp<size_t>(request.limit, 1, request.expand ? kExpandedLimitMax : kTreeLimitMax);
+      std::clamp<size_t>(request.limit, 1, request.expand ? kExpandedTreePageMax : kTreePageMax);
   if (!request.cursor.empty()) {
     auto bytes = from_base64url(request.cursor);
     auto path = bytes ? git::RepoPath::parse(as_text(*bytes)) : parse_error("");

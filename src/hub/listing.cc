@@ -8,16 +8,12 @@
 #include "base/bytes.h"
 #include "base/text.h"
 #include "db/db.h"
+#include "hub/limits.h"
 #include "hub/listing_store.h"
 #include "hub/repository_store.h"
 
 namespace hearth::hub {
 namespace {
-
-constexpr size_t kLimitMax = 1000;     // Page size of the hosted hub.
-constexpr size_t kLimitMaxFull = 100;  // With files or cards, which may be large.
-constexpr size_t kConditionCountMax = 50;
-constexpr size_t kConditionBytesMax = 300;
 
 struct SortName {
   std::string_view name;
@@ -155,18 +151,26 @@ void parse_fields(const Query& query, ListRequest& request) {
   request.fields = std::move(fields);
 }
 
+void check_length(std::string_view text) {
+  if (text.size() > kFilterBytesMax) {
+    throw Error(ErrorKind::kInvalid, "A search or filter of a list has at most 300 bytes.");
+  }
+}
+
 void check_conditions(const ListRequest& request) {
   size_t count = 0;
   for (const auto* list : {&request.searches, &request.tags, &request.apps, &request.linked_models,
                            &request.linked_datasets}) {
     count += list->size();
     for (const std::string& text : *list) {
-      if (text.size() > kConditionBytesMax) {
-        throw Error(ErrorKind::kInvalid, "A filter is too long.");
-      }
+      check_length(text);
     }
   }
-  if (count > kConditionCountMax) throw Error(ErrorKind::kInvalid, "Too many filters.");
+  check_length(request.author.value_or(""));
+  check_length(request.pipeline_tag.value_or(""));
+  if (count > kFilterCountMax) {
+    throw Error(ErrorKind::kInvalid, "A list takes at most 50 searches and filters.");
+  }
 }
 
 /// What a statement takes as a parameter: others match nothing, so they are refused early.
@@ -256,7 +260,7 @@ ListRequest ListRequest::parse(RepoType type, const Query& query) {
   if (query.has("gated")) request.gated = query.flag("gated");
   request.cursor = query.get("cursor").value_or("");
   if (auto limit = query.number("limit"); limit && *limit > 0) {
-    request.limit = static_cast<size_t>(std::min<uint64_t>(*limit, kLimitMax));
+    request.limit = static_cast<size_t>(std::min<uint64_t>(*limit, kListPageMax));
   }
   if (type == RepoType::kModel) {
     request.pipeline_tag = query.get("pipeline_tag");
@@ -285,9 +289,9 @@ ListPage Listing::list(const ListRequest& request, const Identity* who) {
       (request.pipeline_tag && bad(*request.pipeline_tag))) {
     throw Error(ErrorKind::kInvalid, "A filter is not valid UTF-8 text.");
   }
-  size_t limit = std::min(std::max<size_t>(request.limit, 1), kLimitMax);
+  size_t limit = std::min(std::max<size_t>(request.limit, 1), kListPageMax);
   for (std::string_view heavy : {"siblings", "cardData", "config", "spaces", "widgetData"}) {
-    if (request.fields.contains(heavy)) limit = std::min(limit, kLimitMaxFull);
+    if (request.fields.contains(heavy)) limit = std::min(limit, kFullListPageMax);
   }
   ListScope scope = scope_of(who);
   std::optional<ListPosition> after = decode_cursor(request);

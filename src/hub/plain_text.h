@@ -6,10 +6,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "hub/limits.h"
 
 namespace hearth::hub {
-
-constexpr size_t kMessageBytesMax = 64u << 10;
 
 /// Throws kInvalid unless it is UTF-8 without NUL, which neither git nor a database takes;
 /// kTooLarge above 64 KiB. Checked before anything moves: an index that cannot be written lags for

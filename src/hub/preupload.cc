@@ -7,12 +7,12 @@
 #include "git/git.h"
 #include "hub/commits.h"
 #include "hub/lfs_files_store.h"
+#include "hub/limits.h"
 #include "hub/repositories.h"
 
 namespace hearth::hub {
 namespace {
 
-constexpr size_t kFilesMax = 1000;  // huggingface_hub sends 256, @huggingface/hub 100
 constexpr uint64_t kRulesBytesMax = 1u << 20;
 /// Binary files above it go to LFS. Source: hub-api 4.4, rule 4.
 constexpr uint64_t kSmallBinaryBytesMax = 100u << 10;
@@ -37,8 +37,8 @@ bool is_lfs(const PreuploadFile& file, const git::Attributes& attributes) {
 
 std::vector<PreuploadAnswer> Commits::preupload(const Repo& repo, std::string_view revision,
                                                 const PreuploadRequest& request, bool create_pr) {
-  if (request.files.size() > kFilesMax) {
-    throw Error(ErrorKind::kInvalid, "At most 1000 files may be asked for at once.");
+  if (request.files.size() > kPreuploadFilesMax) {
+    throw Error(ErrorKind::kInvalid, "At most 1,000 files may be asked for at once.");
   }
   git::GitRepo git = repositories_.open_git(repo);
   git::Revision base = git.require_revision(revision);

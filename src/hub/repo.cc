@@ -1,6 +1,7 @@
 #include "hub/repo.h"
 
 #include "base/text.h"
+#include "hub/limits.h"
 
 namespace hearth::hub {
 namespace {
@@ -67,7 +68,7 @@ std::string RepoId::key() const {
 
 std::optional<std::string> why_bad_name(std::string_view name) {
   if (name.empty()) return "a name may not be empty";
-  if (name.size() > 96) return "a name has at most 96 characters";
+  if (name.size() > kNameBytesMax) return "a name has at most 96 characters";
   for (char c : name) {
     if (!is_word(c) && c != '-' && c != '.') {
       return "a name holds only letters, digits, '_', '-' and '.'";
