@@ -51,7 +51,8 @@ def test_what_it_says_of_itself(package, unpacked):
     assert field(package, "Version") == VERSION and field(package, "Architecture") == "amd64"
     depends = {entry.split()[0] for entry in field(package, "Depends").split(", ")}
     # Computed from the program; the two last are named by hand.
-    assert {"libc6", "libstdc++6", "libssl3", "libgit2-1.5", "libsqlite3-0", "libpq5", "adduser", "git"} <= depends
+    assert {"libc6", "libstdc++6", "libssl3", "libgit2-1.5", "libsqlite3-0", "libpq5", "libprometheus-cpp-core1.0", "adduser", "git"} <= depends
+    assert not any("civetweb" in name or "curl" in name for name in depends)  # Of prometheus-cpp only the core.
     assert not any(name.endswith("-dev") or name.startswith(("clang", "python")) for name in depends)
     description = field(package, "Description").splitlines()
     assert len(description[0]) <= 60 and not description[0].endswith(".") and len(description) > 1
@@ -61,7 +62,8 @@ def test_what_it_says_of_itself(package, unpacked):
 
 def test_where_its_files_stand(files):
     expected = {"/usr/bin/hearth", "/etc/hearth/hearth.toml", "/lib/systemd/system/hearth.service", "/usr/share/man/man1/hearth.1.gz",
-                "/usr/share/doc/hearth/copyright", "/usr/share/doc/hearth/changelog.gz", "/usr/share/doc/hearth/install.md"}
+                "/usr/share/doc/hearth/copyright", "/usr/share/doc/hearth/changelog.gz", "/usr/share/doc/hearth/install.md",
+                "/usr/share/doc/hearth/operating.md", "/usr/share/doc/hearth/alerts.yml"}
     assert expected <= set(files)
     for name, member in files.items():
         assert (member.uid, member.gid) == (0, 0), name
