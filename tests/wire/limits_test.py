@@ -76,7 +76,7 @@ class Hub:
     def commit(self, *lines: object, summary: str = "edge", parent: str = "") -> Answer:
         header = {"key": "header", "value": {"summary": summary, **({"parentCommit": parent} if parent else {})}}
         body = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in (header, *lines)) + "\n"
-        return self.ask("POST", "/api/models/alice/open/commit/main", body.encode(), {"Content-Type": "application/x-ndjson"})
+        return self.ask("POST", "/api/models/alice/edges/commit/main", body.encode(), {"Content-Type": "application/x-ndjson"})
 
     def cli(self, *arguments: str, stdin: str = "") -> Answer:
         done = subprocess.run([self.server.binary, *arguments, "--data", str(self.server.data), *self.server._database_option()],
@@ -86,7 +86,11 @@ class Hub:
 
 @pytest.fixture(scope="module")
 def hub(server, values) -> Hub:
-    return Hub(server, values)
+    """With a repository of its own: other tests know the head of theirs."""
+    hub = Hub(server, values)
+    assert hub.ask("POST", "/api/repos/create", {"name": "edges"}).status == 200
+    assert hub.commit(file("folder/a.txt", "one line\n")).status == 200
+    return hub
 
 
 def file(path: str, content: str = "", encoding: str = "utf-8") -> dict:
@@ -148,20 +152,20 @@ def path_part(hub: Hub, n: int) -> Answer:
 
 def preupload_files(hub: Hub, n: int) -> Answer:
     files = [{"path": f"{i}.txt", "size": 1, "sample": "eA=="} for i in range(n)]
-    return hub.ask("POST", "/api/models/alice/open/preupload/main", {"files": files})
+    return hub.ask("POST", "/api/models/alice/edges/preupload/main", {"files": files})
 
 
 def paths_info(hub: Hub, n: int) -> Answer:
-    return hub.ask("POST", "/api/models/alice/open/paths-info/main", {"paths": [f"{i}.txt" for i in range(n)]})
+    return hub.ask("POST", "/api/models/alice/edges/paths-info/main", {"paths": [f"{i}.txt" for i in range(n)]})
 
 
 def batch_objects(hub: Hub, n: int) -> Answer:
     objects = [{"oid": f"{i:064x}", "size": 1} for i in range(n)]
-    return hub.ask("POST", "/alice/open.git/info/lfs/objects/batch", {"operation": "download", "objects": objects})
+    return hub.ask("POST", "/alice/edges.git/info/lfs/objects/batch", {"operation": "download", "objects": objects})
 
 
 def object_bytes(hub: Hub, n: int) -> Answer:
-    answer = hub.ask("POST", "/alice/open.git/info/lfs/objects/batch",
+    answer = hub.ask("POST", "/alice/edges.git/info/lfs/objects/batch",
                      {"operation": "upload", "transfers": ["multipart"], "objects": [{"oid": "e" * 64, "size": n}]})
     assert answer.status == 200, answer
     error = json.loads(answer.body)["objects"][0].get("error")
@@ -169,11 +173,11 @@ def object_bytes(hub: Hub, n: int) -> Answer:
 
 
 def deletions(hub: Hub, n: int) -> Answer:
-    return hub.ask("POST", "/api/models/alice/open/lfs-files/batch", {"deletions": {"sha": [f"{i:064x}" for i in range(n)]}})
+    return hub.ask("POST", "/api/models/alice/edges/lfs-files/batch", {"deletions": {"sha": [f"{i:064x}" for i in range(n)]}})
 
 
 def shared(hub: Hub, n: int) -> Answer:
-    return hub.ask("POST", "/api/models/alice/open/lfs-files/duplicate", {
+    return hub.ask("POST", "/api/models/alice/edges/lfs-files/duplicate", {
         "target": {"type": "model", "name": "alice/secret"}, "files": [{"sha256": f"{i:064x}"} for i in range(n)]})
 
 
@@ -236,22 +240,22 @@ def token_count(hub: Hub, n: int) -> Answer:
 
 def ref_name(hub: Hub, n: int) -> Answer:
     name = ("b" * 120 + "/") * 2 + "b" * (n - 242)
-    answers = [hub.ask("POST", f"/api/models/alice/open/{kind}/{quote(name if kind == 'branch' else 'main', safe='')}", body)
+    answers = [hub.ask("POST", f"/api/models/alice/edges/{kind}/{quote(name if kind == 'branch' else 'main', safe='')}", body)
                for kind, body in (("branch", {}), ("tag", {"tag": name}))]
     assert len({answer.status for answer in answers}) == 1, answers
     return answers[0]
 
 
 def ref_part(hub: Hub, n: int) -> Answer:
-    return hub.ask("POST", f"/api/models/alice/open/branch/{'b' * n}", {})
+    return hub.ask("POST", f"/api/models/alice/edges/branch/{'b' * n}", {})
 
 
 def title(hub: Hub, n: int) -> Answer:
-    return hub.ask("POST", "/api/models/alice/open/discussions", {"title": "t" * n, "description": "edge"})
+    return hub.ask("POST", "/api/models/alice/edges/discussions", {"title": "t" * n, "description": "edge"})
 
 
 def comment(hub: Hub, n: int) -> Answer:
-    return hub.ask("POST", "/api/models/alice/open/discussions", {"title": "edge", "description": "c" * n})
+    return hub.ask("POST", "/api/models/alice/edges/discussions", {"title": "edge", "description": "c" * n})
 
 
 TRIED = {
@@ -307,7 +311,7 @@ def test_at_the_edge(hub, what):
 
 BODIES = [row for row in rows_of((ROOT / "docs" / "routes.md").read_text()) if len(row) == 8 and row[3] not in ("–", "body up to", "---")]
 took: set[str] = set()  # Rows that would have read a body.
-SAMPLES = {"{types}": "models", "{prefix}/": "", "{repo.git}": "alice/open.git", "{repo}": "alice/open", "{rev}": "main", "{branch}": "edge",
+SAMPLES = {"{types}": "models", "{prefix}/": "", "{repo.git}": "alice/edges.git", "{repo}": "alice/edges", "{rev}": "main", "{branch}": "edge",
            "{num}": "1"}
 
 
@@ -353,7 +357,7 @@ def test_pages_of_a_tree_are_cut(hub):
     assert hub.commit(*[file(f"page/{i:04}.txt") for i in range(whole + 1)]).status == 200
     for most, query in ((whole, ""), (expanded, "&expand=true")):
         for n in (most - 1, most, most + 1):
-            answer = hub.ask("GET", f"/api/models/alice/open/tree/main/page?limit={n}{query}")
+            answer = hub.ask("GET", f"/api/models/alice/edges/tree/main/page?limit={n}{query}")
             assert answer.status == 200 and len(json.loads(answer.body)) == min(n, most)
             assert 'rel="next"' in answer.headers["Link"]
 
