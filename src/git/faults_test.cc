@@ -31,7 +31,7 @@ TEST(Faults, DISABLED_Writer) {
   repo.delete_ref("refs/tags/dir/t");
   RepoConfig config = repo.config();
   config.owner = "u" + random_alphanumeric(5);
-  repo.update_config(config);
+  repo.update_config([&] { return config; });
 }
 
 int run_writer(const TestRepo& repo, const std::string& failpoints) {

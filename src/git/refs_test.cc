@@ -30,7 +30,7 @@ TEST(GitRepo, ConfigurationChangesAndKeepsWhatTheOperatorAdded) {
   config.name = "bob/other \"x\" \\ y";
   config.owner = "u2";
   GitRepo open = repo.open();
-  open.update_config(config);
+  open.update_config([&] { return config; });
   EXPECT_EQ(open.config(), config);
   EXPECT_EQ(repo.open().config(), config);
   EXPECT_EQ(git_output(repo.dir(), {"config", "alice.note"}), "mine");

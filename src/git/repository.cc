@@ -161,7 +161,7 @@ RepoConfig GitRepo::config() const {
           .owner = get("hearth.owner")};
 }
 
-void GitRepo::update_config(const RepoConfig& config) {
+void GitRepo::update_config(const std::function<RepoConfig()>& now) {
   // One after the other, so that what a killed one left behind can be told and removed: its own
   // file, and the lock that libgit2 made beside it.
   Fd alone = internal::lock_file(state_->dir / "hearth-refs.lock", LOCK_EX, kConfigWait);
@@ -172,6 +172,8 @@ void GitRepo::update_config(const RepoConfig& config) {
   for (const auto& entry : fs::directory_iterator(state_->dir)) {
     if (entry.path().filename().string().starts_with(".tmp-")) fs::remove(entry.path());
   }
+  // Asked for here: of two that wait, the one with the older name may come last.
+  const RepoConfig config = now();
   // Through a file of our own, so that what an operator added stays and the change is one step.
   fs::path path = state_->dir / "config";
   DurableFile file(path);

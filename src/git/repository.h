@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -209,7 +210,8 @@ class GitRepo {
 
   const fs::path& dir() const;
   RepoConfig config() const;
-  void update_config(const RepoConfig& config);
+  /// Writes what `now` says, which is asked while nobody else changes the config.
+  void update_config(const std::function<RepoConfig()>& now);
 
   // --- refs ---
 

@@ -278,7 +278,7 @@ TEST(Care, AnOpenRepositoryThatIsUsedAgainSeesWhatOthersChanged) {
   }
   RepoConfig changed = repo.open().config();
   changed.name = "alice/other";
-  repo.open().update_config(changed);
+  repo.open().update_config([&] { return changed; });
   EXPECT_EQ(repo.open().config().name, "alice/other");
   git_output(repo.dir(), {"config", "hearth.name", "alice/third"});
   EXPECT_EQ(repo.open().config().name, "alice/third");
@@ -292,7 +292,7 @@ TEST(Care, WhatAKilledChangeOfTheConfigLeftGoesWithTheNext) {
   for (const char* name : {".tmp-abc", ".tmp-abc.lock"}) write_durably(repo.dir() / name, "");
   RepoConfig changed = repo.open().config();
   changed.name = "alice/other";
-  repo.open().update_config(changed);
+  repo.open().update_config([&] { return changed; });
   EXPECT_EQ(repo.open().config().name, "alice/other");
   EXPECT_FALSE(fs::exists(repo.dir() / ".tmp-abc"));
   EXPECT_FALSE(fs::exists(repo.dir() / ".tmp-abc.lock"));

@@ -110,7 +110,7 @@ Repo Repositories::undelete(const Actor& by, const Repo& repo, const std::option
     return now;
   });
   try {
-    open_git(back).update_config(config_of(back));
+    write_config(back);
     // A change that was under way when it was deleted is ended as after a crash.
     receive_.catch_up(back);
   } catch (const Error& error) {

@@ -90,11 +90,19 @@ Repo Repositories::move(const Caller& caller, const Repo& repo, const RepoId& to
     return renamed;
   });
   try {
-    open_git(moved).update_config(config_of(moved));
+    write_config(moved);
   } catch (const Error& error) {
     log_warning("the config of {} will be written by a task: {}", repo.id, error.what());
   }
   return moved;
+}
+
+void Repositories::write_config(const Repo& repo) {
+  open_git(repo).update_config([&] {
+    auto now = find_by_id(repo.id);
+    if (!now) throw Error(ErrorKind::kNotFound, "Repository not found", {.code = "RepoNotFound"});
+    return config_of(*now);
+  });
 }
 
 Repo Repositories::update(const Actor& by, const Repo& repo, const RepoSettings& settings) {
@@ -179,7 +187,7 @@ void Repositories::register_tasks(TaskRunner& runner) {
   });
   runner.handle("repo.write_config", [this](TaskContext& task) {
     auto repo = find_by_id(require_string(task.payload(), "repo_id"));
-    if (repo) unless_gone(*repo, [&] { open_git(*repo).update_config(config_of(*repo)); });
+    if (repo) unless_gone(*repo, [&] { write_config(*repo); });
   });
   runner.handle("repo.index", [this](TaskContext& task) {
     auto repo = find_by_id(require_string(task.payload(), "repo_id"));

@@ -184,6 +184,8 @@ class Repositories {
   /// Nothing for what is no model, or has no weights.
   std::optional<ModelHeaders> headers_of(const Repo& repo, const git::GitRepo& git);
   /// Runs the work of a task; an error counts for nothing when the repository has gone meanwhile.
+  /// The name and owner that the database has, into the config of its folder.
+  void write_config(const Repo& repo);
   void unless_gone(const Repo& repo, const std::function<void()>& work);
   /// What a crash left of repositories that were being made. Only while no other server works here.
   void drop_unfinished_creations();
