@@ -199,6 +199,16 @@ std::vector<Finding> examine(const Settings& settings, Instance* instance,
   } else {
     findings.push_back(fine("no task has failed"));
   }
+  auto damaged = instance->scrubber.damaged();
+  if (damaged.empty()) {
+    findings.push_back(fine("no stored file is known to be damaged; all was read since " +
+                            iso8601_ms(instance->scrubber.oldest_ms())));
+  } else {
+    findings.push_back(wrong(
+        std::to_string(damaged.size()) + " stored files are damaged, one: " + damaged.front().kind +
+            " " + damaged.front().name,
+        "See 'hearth scrub --list' and docs/storage.md. Look after the disk."));
+  }
   const bool beyond_this_machine =
       !settings.listen.starts_with("127.0.0.1") && !settings.listen.starts_with("localhost");
   if (settings.trust_forwarded && beyond_this_machine) {

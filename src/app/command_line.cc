@@ -312,6 +312,16 @@ class CommandLine {
     add_keeping_options(*gc, settings_[gc]);
     act(gc, [this](Instance& instance) { gc_command(instance, gc_); });
 
+    CLI::App* scrub = add(root_, "scrub", "Read all that is stored, and note what is damaged",
+                          "  hearth scrub --data ./data\n  hearth scrub --list\nThe hub may work "
+                          "meanwhile; it does the same by itself (--scrub-days). Exits with 1 when "
+                          "something is damaged.\n");
+    scrub->add_flag("--list", scrub_list_, "Only show what is known to be damaged");
+    json_flag(scrub);
+    on_data(scrub, std::function<int(Instance&)>([this](Instance& instance) {
+              return scrub_command(instance, scrub_list_, as_json_);
+            }));
+
     CLI::App* check = add(root_, "verify", "Compare everything that is stored with its hashes",
                           "  hearth verify --data ./data\n  hearth verify --rebuild\nExits with 1 "
                           "when something is damaged.\n");
@@ -386,6 +396,7 @@ class CommandLine {
   bool rebuild_ = false;
   RepoDeleteOptions repo_delete_;
   GcCommandOptions gc_;
+  bool scrub_list_ = false;
   BackupCommandOptions backup_;
   RestoreCommandOptions restore_;
 };

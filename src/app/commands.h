@@ -65,6 +65,10 @@ struct GcCommandOptions {
 };
 void gc_command(Instance& instance, const GcCommandOptions& options);
 
+/// Reads all that is stored, or only shows what is known to be damaged. The exit status: 1 when
+/// something is.
+int scrub_command(Instance& instance, bool only_list, bool as_json);
+
 void task_list(Instance& instance, const std::string& state, int64_t limit, bool as_json);
 void audit_list(Instance& instance, const std::string& target, int64_t limit, bool as_json);
 

@@ -127,9 +127,20 @@ void add_tasks(Instance& instance) {
         "For how long the task has been due that has waited longest; 0: none waits."},
        {"hearth_gc_last_success_timestamp_seconds", Kind::kGauge,
         "When the hub's last collection of garbage ended, as Unix time."},
-       {"hearth_gc_freed_bytes", Kind::kGauge, "What that collection freed."}},
+       {"hearth_gc_freed_bytes", Kind::kGauge, "What that collection freed."},
+       {"hearth_scrub_oldest_seconds", Kind::kGauge,
+        "Since when some stored byte may not have been read to look for damage."},
+       {"hearth_damaged_files", Kind::kGauge, "Stored files that are known to be damaged."}},
       [&instance](Samples& out) {
         const int64_t now_ms = instance.clock.now_ms();
+        out.add("hearth_scrub_oldest_seconds",
+                value(now_ms - instance.scrubber.oldest_ms()) / 1000);
+        const auto damaged = instance.scrubber.damaged();
+        for (std::string_view kind : hub::kScrubKinds) {
+          out.add("hearth_damaged_files",
+                  value(std::ranges::count(damaged, kind, &hub::DamagedFile::kind)),
+                  {{"kind", kind}});
+        }
         int64_t oldest_ms = 0;
         for (const hub::Tasks::Count& count : instance.tasks.counts()) {
           out.add("hearth_tasks", value(count.count),

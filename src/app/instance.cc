@@ -79,6 +79,9 @@ Instance::Instance(Settings wanted, const Clock& with_clock)
       gc(context(), parts.repositories, parts.receive, blobs,
          {.unused_delay_ms = int64_t{settings.gc_delay_hours} * 3600 * 1000,
           .xorb_delay_ms = int64_t{settings.gc_xorb_delay_days} * 24 * 3600 * 1000}),
+      scrubber(context(), parts.repositories, blobs,
+               {.period_ms = int64_t{settings.scrub_days} * 24 * 3600 * 1000,
+                .bytes_per_s = uint64_t(settings.scrub_mb_per_s) * 1'000'000}),
       listing(*database, access),
       downloads(*database, clock),
       likes(*database, clock, access),
@@ -132,6 +135,7 @@ api::Services Instance::services() {
 void Instance::register_tasks(hub::TaskRunner& runner) {
   parts.repositories.register_tasks(runner);
   gc.register_tasks(runner);
+  scrubber.register_tasks(runner);
   runner.handle("xet.ingest", [this](hub::TaskContext& task) {
     auto stop_when_told = [&task] {
       if (task.stopping()) throw Error(ErrorKind::kUnavailable, "The task was told to stop.");

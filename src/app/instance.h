@@ -19,6 +19,7 @@
 #include "hub/likes.h"
 #include "hub/listing.h"
 #include "hub/parts.h"
+#include "hub/scrub.h"
 #include "hub/tasks.h"
 #include "metrics/metrics.h"
 #include "xet/xet.h"
@@ -50,6 +51,7 @@ class Instance {
   xet::XetStore large_files;
   hub::RepositoryParts parts;
   hub::GarbageCollector gc;
+  hub::Scrubber scrubber;
   hub::Listing listing;
   hub::Downloads downloads;
   hub::Likes likes;

@@ -111,4 +111,37 @@ void gc_command(Instance& instance, const GcCommandOptions& options) {
   if (report.held_off) say("A backup runs: what it may need was left for the next time.");
 }
 
+int scrub_command(Instance& instance, bool only_list, bool as_json) {
+  hub::ScrubReport report;
+  if (only_list) {
+    report.damaged = instance.scrubber.damaged();
+  } else {
+    report = instance.scrubber.run();
+  }
+  if (as_json) {
+    say_json(report.to_json());
+    return report.damaged.empty() ? 0 : 1;
+  }
+  if (!only_list) {
+    std::vector<std::vector<std::string>> rows = {{"READ", "COUNT", "BYTES"}};
+    for (const auto& kind : report.kinds) {
+      rows.push_back({std::string(kind.kind), std::to_string(kind.read_count),
+                      std::to_string(kind.read_bytes)});
+    }
+    say_table(rows);
+  }
+  if (report.damaged.empty()) {
+    say(only_list ? "Nothing is known to be damaged." : "All is whole.");
+    return 0;
+  }
+  std::vector<std::vector<std::string>> rows = {{"DAMAGED", "NAME", "FOUND", "WHY"}};
+  for (const hub::DamagedFile& file : report.damaged) {
+    rows.push_back({file.kind, file.name, iso8601_ms(file.found_ms), file.why});
+  }
+  say_table(rows);
+  say("None of it is served. Uploads of the same content take the place of whole files and xorbs "
+      "(blob, xorb); for the rest see docs/storage.md, \"Damage\".");
+  return 1;
+}
+
 }  // namespace hearth::app

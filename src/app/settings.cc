@@ -41,6 +41,8 @@ constexpr auto kFileKeys = std::to_array<std::string_view>({
     "rate-limit-transfers",
     "rate-limit-window-s",
     "redirect-http",
+    "scrub-days",
+    "scrub-mb-per-s",
     "slow-request-ms",
     "tls-cert",
     "tls-key",
@@ -201,6 +203,19 @@ void add_rate_options(CLI::App& command, api::RateLimits& limits) {
 void add_server_options(CLI::App& command, Settings& settings) {
   add_keeping_options(command, settings);
   add_rate_options(command, settings.rate_limits);
+  command
+      .add_option("--scrub-days", settings.scrub_days,
+                  "Within how long the server reads all that is stored, to find damage; 0: only by "
+                  "'hearth scrub'")
+      ->envname("HEARTH_SCRUB_DAYS")
+      ->check(CLI::Range(0, 3650))
+      ->capture_default_str();
+  command
+      .add_option("--scrub-mb-per-s", settings.scrub_mb_per_s,
+                  "How much it reads a second for that, at most; 0: no limit")
+      ->envname("HEARTH_SCRUB_MB_PER_S")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
   command
       .add_option("--gc-interval-hours", settings.gc_interval_hours,
                   "How often the server collects garbage; 0: only by 'hearth gc'")

@@ -58,6 +58,11 @@ struct Settings {
   /// How many requests a caller may make (docs/operating.md).
   api::RateLimits rate_limits;
 
+  /// Within how many days the server reads all that is stored; 0: never by itself.
+  int scrub_days = 30;
+  /// How much it reads a second for that, at most; 0: as much as the disk gives.
+  int scrub_mb_per_s = 50;
+
   /// How often the server collects garbage; 0: never by itself.
   int gc_interval_hours = 24;
   /// How long a large file is kept that no commit names. The links of an upload are good for a day.

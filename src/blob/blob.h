@@ -152,6 +152,12 @@ class BlobStore {
       const std::function<void(const std::string& sha256, uint64_t size_bytes)>& on_blob) const;
   /// Reads and hashes every stored file.
   VerifyReport verify() const;
+  /// The names behind `after`, sorted, at most `count`.
+  std::vector<std::string> names_after(std::string_view after, size_t count) const;
+  /// What is wrong with a stored file, which is read whole; nothing when it is good, or gone by
+  /// now. `on_bytes` is told each block's size when it has been read, and may throw.
+  std::optional<std::string> damage_of(const std::string& sha256,
+                                       const std::function<void(uint64_t)>& on_bytes = {}) const;
   /// Removes what interrupted uploads left behind and nobody has touched for `age_ms`.
   /// Returns how many files and folders went.
   uint64_t remove_stale_uploads(int64_t now_ms, int64_t age_ms) const;

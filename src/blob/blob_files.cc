@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "blob/blob.h"
+#include "blob/stored_names.h"
 
 namespace hearth::blob {
 namespace {
@@ -267,20 +268,33 @@ VerifyReport BlobStore::verify() const {
   for_each([&](const std::string& sha256, uint64_t size_bytes) {
     report.checked_count += 1;
     report.checked_bytes += size_bytes;
-    try {
-      Sha256 hash;
-      read_blocks(open_read(path_of(sha256)), [&](ByteView block) { hash.update(block); });
-      std::string found = hash.finish_hex();
-      if (found != sha256) {
-        report.problems.push_back(
-            fmt::format("blob {} is damaged: its {} bytes hash to {}", sha256, size_bytes, found));
-      }
-    } catch (const Error& error) {
-      if (error.kind() == ErrorKind::kNotFound) return;  // Removed meanwhile.
-      report.problems.push_back(fmt::format("blob {} cannot be read: {}", sha256, error.what()));
-    }
+    if (auto damage = damage_of(sha256)) report.problems.push_back("blob " + sha256 + *damage);
   });
   return report;
+}
+
+std::vector<std::string> BlobStore::names_after(std::string_view after, size_t count) const {
+  return stored_names_after(blobs_dir_, after, count);
+}
+
+std::optional<std::string> BlobStore::damage_of(
+    const std::string& sha256, const std::function<void(uint64_t)>& on_bytes) const {
+  Sha256 hash;
+  uint64_t size_bytes = 0;
+  try {
+    read_blocks(open_read(path_of(sha256)), [&](ByteView block) {
+      hash.update(block);
+      size_bytes += block.size();
+      if (on_bytes) on_bytes(block.size());
+    });
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kNotFound) return std::nullopt;  // Removed meanwhile.
+    if (error.kind() == ErrorKind::kUnavailable) throw;             // Told to stop.
+    return fmt::format(" cannot be read: {}", error.what());
+  }
+  std::string found = hash.finish_hex();
+  if (found == sha256) return std::nullopt;
+  return fmt::format(" is damaged: its {} bytes hash to {}", size_bytes, found);
 }
 
 uint64_t BlobStore::remove_stale_uploads(int64_t now_ms, int64_t age_ms) const {

@@ -307,16 +307,33 @@ std::map<std::string, LargeObject> XetStore::promise(const std::string& repo_id,
   if (sha256s.empty()) return {};
   bool any = database_.read([&](db::Tx& tx) { return rows::any_unused(tx, repo_id, sha256s); });
   if (any) database_.write([&](db::Tx& tx) { rows::mark_used(tx, repo_id, sha256s); });
-  return find_many(repo_id, sha256s);
+  auto found = find_many(repo_id, sha256s);
+  // Whoever has the content of a damaged file is asked for it: that repairs it.
+  database_.read([&](db::Tx& tx) {
+    rows::DamagedNames damaged = rows::damaged_names(tx);
+    if (damaged.empty()) return;
+    std::erase_if(found, [&](const auto& entry) {
+      if (damaged.blobs.contains(entry.first)) return true;
+      const auto& hash = entry.second.file_hash;
+      auto recipe = hash ? rows::find_file(tx, *hash) : std::nullopt;
+      return recipe && std::ranges::any_of(recipe->terms, [&](const Term& term) {
+               return damaged.xorbs.contains(term.xorb.text());
+             });
+    });
+  });
+  return found;
 }
 
 bool XetStore::promise_xorb(const MerkleHash& xorb) const {
   int64_t now_ms = clock_.now_ms();
   // Once a day is enough for a delay of weeks, and spares most answers a write.
+  bool damaged = false;
   bool fresh = database_.read([&](db::Tx& tx) {
+    damaged = rows::damaged_names(tx).xorbs.contains(xorb.text());
     auto last = rows::last_ref_of(tx, xorb);
     return last && *last > now_ms - kDayMs;
   });
+  if (damaged) return false;  // It is to come again.
   return fresh || database_.write([&](db::Tx& tx) { return rows::touch_xorb(tx, xorb, now_ms); });
 }
 

@@ -200,8 +200,8 @@ std::vector<blob::Part> XetSource::parts(uint64_t offset_bytes, uint64_t length_
       parts.push_back({.offset_bytes = at,
                        .length_bytes = count,
                        .fd = place.xorb.file->fd(),
-                       .file_offset_bytes = table.packed_begin(place.chunk) + kRecordHeaderBytes +
-                                            place.skip_bytes,
+                       .file_offset_bytes =
+                           table.packed_begin(place.chunk) + kRecordHeaderBytes + place.skip_bytes,
                        .checked = place.xorb.file});
     } else {
       add_decoded(at, count);

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "blob/stored_names.h"
 #include "xet/shard.h"
 #include "xet/table_cache.h"
 #include "xet/walks.h"
@@ -40,6 +41,42 @@ blob::VerifyReport XetStore::verify_xorbs() const {
   });
   // A xorb without a record is no damage: its upload was cut short, and is repeated.
   return report;
+}
+
+std::vector<std::string> XetStore::xorbs_after(std::string_view after, size_t count) const {
+  return blob::stored_names_after(options_.data_dir / "xorbs", after, count);
+}
+
+std::vector<std::string> XetStore::shards_after(std::string_view after, size_t count) const {
+  return blob::stored_names_after(options_.data_dir / "shards", after, count);
+}
+
+std::optional<std::string> XetStore::damage_of_xorb(const std::string& hash,
+                                                    uint64_t& size_bytes) const {
+  auto name = MerkleHash::from_text(hash);
+  if (!name) return std::nullopt;  // No file of this store.
+  try {
+    size_bytes = read_table(*name).packed_bytes();
+    return std::nullopt;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kNotFound) return std::nullopt;
+    return error.message();
+  }
+}
+
+std::optional<std::string> XetStore::damage_of_shard(const std::string& hash,
+                                                     uint64_t& size_bytes) const {
+  auto name = MerkleHash::from_text(hash);
+  if (!name) return std::nullopt;
+  try {
+    std::string bytes = read_file(shard_path(*name), 2 * kShardBytesMax);
+    size_bytes = bytes.size();
+    if (shard_hash(as_bytes(bytes)) == *name) return std::nullopt;
+    return "A stored shard is damaged: it hashes to something else.";
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kNotFound) return std::nullopt;
+    return error.message();
+  }
 }
 
 blob::VerifyReport XetStore::verify_files() const {

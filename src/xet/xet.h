@@ -161,7 +161,7 @@ class XetStore {
   /// the whole delay, also if no commit names them.
   std::map<std::string, LargeObject> promise(const std::string& repo_id,
                                              const std::vector<std::string>& sha256s);
-  /// The same for a xorb. False: there is none (any more).
+  /// The same for a xorb. False: there is none (any more), or it is damaged.
   bool promise_xorb(const MerkleHash& xorb) const;
   /// Removes what no repository has any more; see collect.cc. For hub/gc, one at a time.
   CollectReport collect(const CollectOptions& options);
@@ -179,6 +179,12 @@ class XetStore {
   blob::VerifyReport verify_shards() const;
   /// Every object of every repository can be opened with its size.
   blob::VerifyReport verify_objects() const;
+  /// For hub/scrub, one file at a time: the names behind `after`, sorted, at most `count`; and what
+  /// is wrong with a file, which is read whole. Nothing: it is good, or gone by now.
+  std::vector<std::string> xorbs_after(std::string_view after, size_t count) const;
+  std::vector<std::string> shards_after(std::string_view after, size_t count) const;
+  std::optional<std::string> damage_of_xorb(const std::string& hash, uint64_t& size_bytes) const;
+  std::optional<std::string> damage_of_shard(const std::string& hash, uint64_t& size_bytes) const;
   /// Compares the rows that answer dedup questions, and those that say which xorbs a repository may
   /// refer to, with the files that they come from.
   blob::VerifyReport verify_index() const;

@@ -92,4 +92,12 @@ struct OwnedObject {
 std::vector<OwnedObject> objects_after(db::Tx& tx, const std::string& repo_id,
                                        const std::string& sha256, int64_t limit);
 
+// damaged (hub/scrub writes it)
+struct DamagedNames {
+  std::set<std::string> blobs;  // SHA-256
+  std::set<std::string> xorbs;
+  bool empty() const { return blobs.empty() && xorbs.empty(); }
+};
+DamagedNames damaged_names(db::Tx& tx);
+
 }  // namespace hearth::xet::rows

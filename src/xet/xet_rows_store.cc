@@ -352,4 +352,13 @@ std::vector<OwnedObject> objects_after(db::Tx& tx, const std::string& repo_id,
   return objects;
 }
 
+DamagedNames damaged_names(db::Tx& tx) {
+  DamagedNames names;
+  for (const db::Row& row :
+       tx.query("SELECT kind, name FROM damaged WHERE kind IN ('blob', 'xorb')")) {
+    (row.get_text(0) == "blob" ? names.blobs : names.xorbs).insert(row.get_text(1));
+  }
+  return names;
+}
+
 }  // namespace hearth::xet::rows
