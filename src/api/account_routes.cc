@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "hub/accounts.h"
 #include "hub/accounts_json.h"
+#include "hub/ledger.h"
 #include "hub/listing.h"
 #include "hub/repositories.h"
 
@@ -219,9 +220,12 @@ http::Response storage_of(Call& call, const std::string& namespace_name) {
   };
   std::vector<Row> rows;
   uint64_t total_bytes = 0;
-  for (hub::Repo& repo : call.services.repositories->list_of_namespace(namespace_name)) {
+  auto repos = call.services.repositories->list_of_namespace(namespace_name);
+  std::map<std::string, uint64_t> used;
+  if (!repos.empty()) used = call.services.ledger->used_bytes_of(repos.front().namespace_id);
+  for (hub::Repo& repo : repos) {
     if (!call.services.access->may(call.who(), repo, hub::RepoAction::kSee)) continue;
-    uint64_t bytes = call.services.repositories->used_storage_bytes(repo);
+    uint64_t bytes = used[repo.id];
     total_bytes += bytes;
     rows.push_back({std::move(repo), bytes});
   }

@@ -45,6 +45,7 @@ class Community;
 class Listing;
 class Downloads;
 class Likes;
+class Ledger;
 class LfsFiles;
 class Tasks;
 class Audit;
@@ -80,6 +81,7 @@ struct Services {
   hub::Downloads* downloads = nullptr;
   hub::Likes* likes = nullptr;
   hub::LfsFiles* lfs_files = nullptr;
+  hub::Ledger* ledger = nullptr;
   hub::Tasks* tasks = nullptr;
   hub::Audit* audit = nullptr;
   blob::BlobStore* blobs = nullptr;

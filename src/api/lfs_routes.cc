@@ -5,6 +5,7 @@
 
 #include <array>
 #include <charconv>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -15,6 +16,7 @@
 #include "base/text.h"
 #include "blob/blob.h"
 #include "http/range.h"
+#include "hub/ledger.h"
 #include "hub/lfs_files.h"
 #include "hub/tasks.h"
 
@@ -253,12 +255,25 @@ http::Response batch(Call& call) {
   }
   auto known = upload ? call.services.xet->promise(call.repo().id, oids)
                       : call.services.lfs_files->readable(call.repo(), oids);
+  std::set<std::string> refused;
+  if (upload) {
+    std::vector<hub::Ledger::WantedFile> files;
+    for (const Wanted& wanted : objects) {
+      if (wanted.problem.empty()) files.push_back({wanted.oid, wanted.size_bytes});
+    }
+    for (std::string& oid : call.services.ledger->without_room(call.repo(), files)) {
+      refused.insert(std::move(oid));
+    }
+  }
   Transfer transfer = upload ? choose_transfer(call, request, objects) : Transfer::kBasic;
   json::array answers;
   for (const Wanted& wanted : objects) {
     json::object answer{{"oid", wanted.oid}, {"size", wanted.size_bytes}};
     if (!wanted.problem.empty()) {
       answer["error"] = error_json(422, wanted.problem);
+    } else if (refused.contains(wanted.oid)) {
+      answer["error"] =
+          error_json(413, call.services.ledger->no_room_text(call.repo(), wanted.size_bytes));
     } else {
       auto found = known.find(wanted.oid);
       const xet::LargeObject* object = found == known.end() ? nullptr : &found->second;

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "db/db.h"
 #include "hub/contents.h"
+#include "hub/ledger.h"
 #include "hub/listing.h"
 #include "hub/repo_json.h"
 #include "hub/repositories.h"
@@ -236,7 +237,7 @@ http::Response make_info(Call& call, const hub::Revision& revision) {
     view.siblings = siblings_json(call, revision, with_blobs);
   }
   if (fields.contains("usedStorage")) {
-    view.used_storage_bytes = call.services.repositories->used_storage_bytes(repo);
+    view.used_storage_bytes = call.services.ledger->used_bytes(repo);
   }
   json::object answer = hub::repo_json(view, fields);
   if (call.query.flag("securityStatus")) {

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "http/range.h"
 #include "hub/contents.h"
+#include "hub/ledger.h"
 
 namespace hearth::api {
 namespace {
@@ -69,6 +70,7 @@ http::Response read_token(Call& call) {
 
 http::Response write_token(Call& call) {
   if (!is_for_pull_request(call)) check_revision(call);
+  call.services.ledger->require_any_room(call.repo());
   return token_answer(call, xet::Scope::kWrite, is_for_pull_request(call));
 }
 

@@ -3,6 +3,7 @@
 
 #include "api/xet_call.h"
 #include "base/log.h"
+#include "hub/ledger.h"
 
 namespace hearth::api {
 namespace {
@@ -10,11 +11,25 @@ namespace {
 // A line a second: clients wait up to 300 s for the next one (xet 5.7), people less.
 constexpr auto kLineEvery = std::chrono::seconds(1);
 
+/// The first step, which looks at the shard, and whether there is room for what it registers:
+/// before its bytes are hashed.
+void first_step(xet::ShardRegistration& registration, hub::Ledger& ledger, const hub::Repo& repo) {
+  registration.step();
+  std::vector<hub::Ledger::WantedFile> wanted;
+  for (xet::ShardRegistration::File& file : registration.files()) {
+    wanted.push_back({std::move(file.sha256), file.size_bytes});
+  }
+  ledger.require_room(repo, wanted);
+}
+
 class ShardProgress : public http::Generator {
  public:
   ShardProgress(xet::XetStore& store, std::string shard, xet::Caller caller,
-                xet::MayReadRepo may_read, std::string request_id)
+                xet::MayReadRepo may_read, std::string request_id, hub::Ledger& ledger,
+                hub::Repo repo)
       : store_(store),
+        ledger_(ledger),
+        repo_(std::move(repo)),
         shard_(std::move(shard)),
         caller_(std::move(caller)),
         may_read_(std::move(may_read)),
@@ -46,6 +61,7 @@ class ShardProgress : public http::Generator {
       registration_.emplace(store_.begin_shard(as_bytes(shard_), caller_, may_read_));
       shard_.clear();
       shard_.shrink_to_fit();
+      first_step(*registration_, ledger_, repo_);
     }
     auto until = std::chrono::steady_clock::now() + kLineEvery;
     while (std::chrono::steady_clock::now() < until) {
@@ -67,6 +83,8 @@ class ShardProgress : public http::Generator {
   }
 
   xet::XetStore& store_;
+  hub::Ledger& ledger_;
+  hub::Repo repo_;
   std::string shard_;
   xet::Caller caller_;
   xet::MayReadRepo may_read_;
@@ -79,13 +97,15 @@ class ShardProgress : public http::Generator {
 http::Response post_shard_v2(Call& call) {
   return http::Response::stream(
       std::make_unique<ShardProgress>(*call.services.xet, std::move(call.body), cas_caller(call),
-                                      may_read_of(call), call.head.request_id),
+                                      may_read_of(call), call.head.request_id,
+                                      *call.services.ledger, call.repo()),
       "application/x-ndjson");
 }
 
 http::Response post_shard_v1(Call& call) {
   xet::ShardRegistration registration =
       call.services.xet->begin_shard(as_bytes(call.body), cas_caller(call), may_read_of(call));
+  first_step(registration, *call.services.ledger, call.repo());
   while (!registration.step()) {
     if (call.head.peer->gone()) {
       throw Error(ErrorKind::kUnavailable, "The client left before its shard was registered.");

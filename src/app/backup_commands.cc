@@ -65,6 +65,19 @@ void note_tags(Instance& instance) {
   hub::set_tags_known(*instance.database);
 }
 
+/// Restored objects are packed in another way than those that the ledger has measured.
+void measure_git(Instance& instance) {
+  std::string after;
+  while (true) {
+    auto page = instance.parts.repositories.list(after);
+    if (page.empty()) return;
+    for (const hub::Repo& repo : page) {
+      instance.parts.ledger.measure_git(repo, instance.parts.repositories.open_git(repo));
+    }
+    after = page.back().id;
+  }
+}
+
 int list_backups(const BackupCommandOptions& wanted) {
   json::array list;
   for (const backup::SnapshotInfo& snapshot : backup::list_snapshots(wanted.folder)) {
@@ -183,8 +196,9 @@ int restore_command(Settings settings, const RestoreCommandOptions& wanted) {
                                      {"seconds", seconds},
                                      {"problems", texts(report.problems)}}));
   }
-  if (!wanted.verify) return 0;
   Instance instance(settings);
+  measure_git(instance);
+  if (!wanted.verify) return 0;
   return verify_command(instance, /*rebuild=*/false, wanted.as_json);
 }
 

@@ -29,6 +29,7 @@ class CommandLine {
     add_token();
     add_org();
     add_repo();
+    add_quota();
     add_backup();
     add_rest();
   }
@@ -260,7 +261,25 @@ class CommandLine {
                      "Its name as in 'repo delete', or the id that 'repo deleted' shows")
         ->required();
     undelete->add_option("--as", other_, "Another name for it, such as alice/other");
+    add_quota_options(*undelete, settings_[undelete]);
     act(undelete, [this](Instance& instance) { repo_undelete(instance, name_, other_); });
+  }
+
+  void add_quota() {
+    CLI::App* quota = add(
+        root_, "quota", "Show what is stored for whom, or say how much that may be",
+        "  hearth quota\n"
+        "  hearth quota alice --json\n"
+        "  hearth quota alice 500GB\n"
+        "  hearth quota acme unlimited\n"
+        "  hearth quota acme default\n"
+        "KB, MB, GB and TB are powers of 1000, KiB, MiB, GiB and TiB of 1024. 'default' is what\n"
+        "--user-quota and --org-quota say. What is there stays, even when it is more.\n");
+    quota->add_option("namespace", name_, "A user or an organisation (default: all of them)");
+    quota->add_option("size", other_, "An amount, unlimited or default");
+    json_flag(quota);
+    add_quota_options(*quota, settings_[quota]);
+    act(quota, [this](Instance& instance) { quota_command(instance, name_, other_, as_json_); });
   }
 
   void add_backup() {

@@ -46,6 +46,10 @@ void org_member_list(Instance& instance, const std::string& org, bool as_json);
 
 void repo_list(Instance& instance, const std::string& namespace_name, bool as_json);
 /// `repo` is "alice/tiny", "datasets/alice/set" or "spaces/alice/demo".
+/// Says what is stored for one namespace, or for all, after setting how much that may be unless
+/// `size` is empty.
+void quota_command(Instance& instance, const std::string& name, const std::string& size,
+                   bool as_json);
 void repo_info(Instance& instance, const std::string& repo, bool as_json);
 struct RepoDeleteOptions {
   std::string repo;

@@ -96,7 +96,9 @@ hub::HubContext Instance::context() {
           .audit = &audit,
           .tasks = &tasks,
           .large_files = &large_files,
-          .undelete_ms = int64_t{settings.undelete_days} * 24 * 3600 * 1000};
+          .undelete_ms = int64_t{settings.undelete_days} * 24 * 3600 * 1000,
+          .quotas = {.user_bytes = hub::parse_quota(settings.user_quota),
+                     .org_bytes = hub::parse_quota(settings.org_quota)}};
 }
 
 api::Services Instance::services() {
@@ -114,6 +116,7 @@ api::Services Instance::services() {
   services.downloads = &downloads;
   services.likes = &likes;
   services.lfs_files = &parts.lfs_files;
+  services.ledger = &parts.ledger;
   services.tasks = &tasks;
   services.audit = &audit;
   services.blobs = &blobs;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/text.h"
+#include "hub/ledger.h"
 
 namespace hearth::app {
 namespace {
@@ -30,6 +31,7 @@ constexpr auto kFileKeys = std::to_array<std::string_view>({
     "log-format",
     "log-level",
     "metrics-token",
+    "org-quota",
     "pool-threads",
     "public-url",
     "rate-limit-api",
@@ -49,6 +51,7 @@ constexpr auto kFileKeys = std::to_array<std::string_view>({
     "trust-checked-s",
     "trust-forwarded",
     "undelete-days",
+    "user-quota",
 });
 
 constexpr const char* kDefaultData = "./data";
@@ -200,9 +203,35 @@ void add_rate_options(CLI::App& command, api::RateLimits& limits) {
   add("poll", limits.poll, "Likewise: devices that wait to be logged in");
 }
 
+void add_quota_options(CLI::App& command, Settings& settings) {
+  CLI::Validator is_quota(
+      [](const std::string& text) {
+        try {
+          hub::parse_quota(text);
+          return std::string();
+        } catch (const Error& error) {
+          return error.message();
+        }
+      },
+      "SIZE");
+  command
+      .add_option(
+          "--user-quota", settings.user_quota,
+          "How much each user may store, such as 500GB; unlimited: any amount. 'hearth quota' "
+          "sets it for one")
+      ->envname("HEARTH_USER_QUOTA")
+      ->check(is_quota)
+      ->capture_default_str();
+  command.add_option("--org-quota", settings.org_quota, "The same for each organisation")
+      ->envname("HEARTH_ORG_QUOTA")
+      ->check(is_quota)
+      ->capture_default_str();
+}
+
 void add_server_options(CLI::App& command, Settings& settings) {
   add_keeping_options(command, settings);
   add_rate_options(command, settings.rate_limits);
+  add_quota_options(command, settings);
   command
       .add_option("--scrub-days", settings.scrub_days,
                   "Within how long the server reads all that is stored, to find damage; 0: only by "

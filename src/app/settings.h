@@ -70,6 +70,11 @@ struct Settings {
   /// How long a xorb is kept after its last use; clients count on 21 days (docs/storage.md).
   int gc_xorb_delay_days = 22;
 
+  /// How much a user's, or an organisation's, namespace may store that has no quota of its own:
+  /// as hub::parse_quota reads it.
+  std::string user_quota = "unlimited";
+  std::string org_quota = "unlimited";
+
   std::string database_url() const;
 };
 
@@ -84,6 +89,8 @@ void load_config_file(int argc, const char* const* argv);
 void add_common_options(CLI::App& command, Settings& settings);
 /// Adds the options that say how long what is not in use any more is kept.
 void add_keeping_options(CLI::App& command, Settings& settings);
+/// Adds the options that say how much namespaces may store.
+void add_quota_options(CLI::App& command, Settings& settings);
 /// Adds the options of `serve`, those that say how long things are kept among them.
 void add_server_options(CLI::App& command, Settings& settings);
 

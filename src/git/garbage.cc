@@ -16,16 +16,29 @@ namespace {
 constexpr auto kWriterWait = std::chrono::seconds(10);
 constexpr auto kGitTime = std::chrono::hours(1);
 
-uint64_t folder_bytes(const fs::path& dir) {
+}  // namespace
+
+uint64_t internal::folder_bytes(const fs::path& dir) {
   uint64_t sum = 0;
-  std::error_code error;
+  std::error_code error;  // Files come and go while git works.
   for (const auto& entry : fs::recursive_directory_iterator(dir, error)) {
-    if (entry.is_regular_file(error)) sum += entry.file_size(error);
+    if (!entry.is_regular_file(error)) continue;
+    uint64_t size_bytes = entry.file_size(error);
+    if (!error) sum += size_bytes;
   }
   return sum;
 }
 
-}  // namespace
+uint64_t GitRepo::objects_bytes() const {
+  uint64_t sum = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(state_->dir / "objects", error)) {
+    // Quarantines are nobody's yet.
+    if (entry.path().filename().string().starts_with("tmp_")) continue;
+    if (entry.is_directory(error)) sum += internal::folder_bytes(entry.path());
+  }
+  return sum;
+}
 
 Fd internal::lock_file(const fs::path& path, int operation, std::chrono::milliseconds wait) {
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
@@ -52,7 +65,7 @@ std::optional<uint64_t> GitRepo::collect_garbage(int64_t age_s) {
   if (!packing) return std::nullopt;
   Fd objects = internal::lock_file(state_->dir / "hearth-objects.lock", LOCK_EX, kWriterWait);
   if (!objects) return std::nullopt;
-  uint64_t before_bytes = folder_bytes(state_->dir / "objects");
+  uint64_t before_bytes = internal::folder_bytes(state_->dir / "objects");
   remove_stale_quarantines(state_->dir);
   std::string limit = std::to_string(age_s) + ".seconds.ago";
   auto run = [&](std::vector<std::string> arguments) {
@@ -68,7 +81,7 @@ std::optional<uint64_t> GitRepo::collect_garbage(int64_t age_s) {
   fsync_dir(state_->dir / "objects/pack");
   run({"repack", "-A", "-d", "-l", "-q", "--unpack-unreachable=" + limit});
   run({"prune", "--expire=" + limit});
-  uint64_t after_bytes = folder_bytes(state_->dir / "objects");
+  uint64_t after_bytes = internal::folder_bytes(state_->dir / "objects");
   return before_bytes > after_bytes ? before_bytes - after_bytes : 0;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/bytes.h"
+#include "git/repository_state.h"
 
 namespace hearth::git {
 namespace {
@@ -50,6 +51,10 @@ Quarantine::Quarantine(Quarantine&& other) noexcept
 
 Quarantine::~Quarantine() {
   if (!dir_.empty()) remove_tree(dir_);
+}
+
+uint64_t Quarantine::bytes() const {
+  return dir_.empty() ? 0 : internal::folder_bytes(dir_);
 }
 
 void Quarantine::migrate() {

@@ -23,6 +23,9 @@ class Quarantine {
 
   bool is_migrated() const { return dir_.empty(); }
 
+  /// What its files take: at least what the repository grows by when they are migrated.
+  uint64_t bytes() const;
+
   /// Moves every object into the repository, for good: flushes the files, renames them (an index
   /// after its pack), flushes the folders. Afterwards a ref may name them. A crash in between
   /// leaves unreachable objects at most. The second call does nothing.

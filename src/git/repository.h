@@ -326,6 +326,8 @@ class GitRepo {
   /// the machine), and packs the rest. Returns how many bytes of the folder that freed; nothing
   /// when another process packs it now, or somebody writes all the time. Writers wait meanwhile.
   std::optional<uint64_t> collect_garbage(int64_t age_s);
+  /// What its objects take on the disk; not those that are in a quarantine. Looks at every file.
+  uint64_t objects_bytes() const;
 
  private:
   void pack_objects(bool again);

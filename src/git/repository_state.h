@@ -10,6 +10,9 @@ namespace hearth::git::internal {
 /// Opens (and makes) a lock file and takes flock(2) `operation`. Empty after `wait`.
 Fd lock_file(const fs::path& path, int operation, std::chrono::milliseconds wait);
 
+/// What the files below a folder take. A file that goes meanwhile counts or not.
+uint64_t folder_bytes(const fs::path& dir);
+
 }  // namespace hearth::git::internal
 
 namespace hearth::git {

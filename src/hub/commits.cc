@@ -17,6 +17,7 @@
 #include "hub/authorship.h"
 #include "hub/community_store.h"
 #include "hub/git_dir.h"
+#include "hub/ledger.h"
 #include "hub/lfs_files_store.h"
 #include "hub/limits.h"
 #include "hub/plain_text.h"
@@ -117,8 +118,11 @@ struct CommitDraft::State {
       if (operation.kind == Operation::Kind::kPointer) sha256s.push_back(operation.pointer.sha256);
     }
     if (sha256s.empty() || create_pr || ref.starts_with(git::kPullRequestPrefix)) return;
-    commits.context_.database->write(
-        [&](db::Tx& tx) { delete_lfs_deletions(tx, repo.id, sha256s); });
+    commits.context_.database->write([&](db::Tx& tx) {
+      StorageChange storage(tx, repo.id, sha256s);
+      delete_lfs_deletions(tx, repo.id, sha256s);
+      storage.record(0, &commits.context_.quotas);
+    });
   }
 };
 

@@ -14,6 +14,7 @@
 #include "db/db.h"
 #include "git/git.h"
 #include "hub/gc_store.h"
+#include "hub/ledger.h"
 #include "hub/receive.h"
 #include "hub/receive_store.h"
 #include "hub/repositories.h"
@@ -211,6 +212,7 @@ class GarbageCollector::Run {
           if (!named.contains(oid)) stale.push_back(oid);
         }
         delete_pointers(tx, repo.id, stale);
+        recount_large_files(tx, repo.id);
       }
       mark_unused(tx, repo.id, now_ms_);
       found = count_unused(tx, repo.id, before_ms);
@@ -261,6 +263,7 @@ class GarbageCollector::Run {
     auto freed = git.collect_garbage(settings_.git_delay_ms / 1000);
     if (!freed) return;  // Another process packs it.
     report_.git.add(*freed);
+    Ledger(context_).measure_git(repo, git);
     update_row(repo, [&](GcRepoRow& now) {
       now.git_refs = (row.git_refs == digest ? "settled " : "") + digest;
       now.git_done_ms = now_ms_;

@@ -117,6 +117,15 @@ class Life {
     }
   }
 
+  /// The ledger says what a recount says, after each step.
+  void check_ledger() {
+    for (const Repo& repo : hub_.parts.repositories.list()) {
+      auto git = hub_.parts.repositories.open_git(repo);
+      ASSERT_EQ(hub_.parts.ledger.why_wrong(repo, &git).value_or(""), "") << repo.id;
+    }
+    ASSERT_EQ(join(hub_.parts.ledger.wrong_sums(), "\n"), "");
+  }
+
   /// Everything that any commit names is there, byte for byte; deleted repositories included.
   void check() {
     std::vector<Repo> repos = hub_.parts.repositories.list();
@@ -267,6 +276,10 @@ class Life {
         hub_.commit(repo, [&](CommitDraft& draft) { draft.put("pr", std::to_string(dice_())); },
                     {"propose"}, {"main", true});
         break;
+      case 22:
+        hub_.parts.lfs_files.remove(hub_.by(hub_.alice), repo,
+                                    {.sha256s = {sha256}, .rewrite_history = roll(2) == 0});
+        break;
       default:
         hub_.clock.advance_ms(static_cast<int64_t>(dice_() % static_cast<uint64_t>(kDayMs)));
     }
@@ -346,12 +359,14 @@ void live(TestHub& hub, uint64_t seed, uint64_t step_count, bool with_kills) {
   for (uint64_t step = 0; step < step_count && !::testing::Test::HasFailure(); ++step) {
     SCOPED_TRACE("step " + std::to_string(step));
     life.step();
+    life.check_ledger();
     if (life.roll(8) == 0) {
       if (with_kills && life.roll(4) == 0) {
         collect_and_be_killed(hub, 1 + life.roll(60));
       } else {
         hub.collect({.dry_run = life.roll(4) == 0});
       }
+      life.check_ledger();
       life.check();
     }
     if (life.roll(250) == 0) life.check_all();

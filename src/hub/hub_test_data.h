@@ -16,6 +16,7 @@
 #include "hub/accounts.h"
 #include "hub/audit.h"
 #include "hub/gc.h"
+#include "hub/ledger_store.h"
 #include "hub/parts.h"
 #include "hub/tasks.h"
 #include "xet/xet.h"
@@ -60,6 +61,11 @@ class TestHub {
 
   GcReport collect(const GcOptions& options = {}) {
     return GarbageCollector(context(), parts.repositories, parts.receive, blobs).run(options);
+  }
+
+  /// Of its large files, as the ledger has it.
+  uint64_t large_bytes(const Repo& repo) {
+    return database.read([&](db::Tx& tx) { return repo_storage(tx, repo.id)->large_bytes; });
   }
 
   /// Runs every task that is due.

@@ -7,6 +7,7 @@
 #include "db/db.h"
 #include "git/git.h"
 #include "hub/git_dir.h"
+#include "hub/ledger.h"
 #include "hub/lfs_files_store.h"
 #include "hub/receive_store.h"
 #include "hub/repositories.h"
@@ -91,7 +92,9 @@ void LfsFiles::remove(const Caller& caller, const Repo& repo, const Deletion& de
   context_.database->write([&](db::Tx& tx) {
     if (!lock_repo_row(tx, repo.id)) return;
     xet::XetStore::forget_objects(tx, repo.id, sha256s);
+    StorageChange storage(tx, repo.id, sha256s);
     insert_lfs_deletions(tx, repo.id, sha256s, caller.actor(), context_.clock->now_ms());
+    storage.record(0, nullptr);
     json::object detail;
     detail["files"] = sha256s.size();
     detail["rewriteHistory"] = deletion.rewrite_history;
@@ -119,7 +122,9 @@ void LfsFiles::rewrite(const RepoLock& held, const Actor& by, const Repo& repo,
   context_.database->write([&](db::Tx& tx) {
     std::vector<std::string> oids;
     for (const git::Oid& oid : blobs) oids.push_back(oid.hex());
+    StorageChange storage(tx, repo.id, {sha256s.begin(), sha256s.end()});
     delete_pointers(tx, repo.id, oids);
+    storage.record(0, nullptr);
   });
 }
 

@@ -47,11 +47,11 @@ TEST(LfsFiles, DeletedFilesAreGoneFromEveryCommitOrJustGone) {
       std::string two = hub.upload(repo, "two");
       hub.commit(repo, [&](CommitDraft& draft) { draft.put_large("one.bin", one); });
       hub.commit(repo, [&](CommitDraft& draft) { draft.put_large("two.bin", two); });
-      uint64_t before = hub.parts.repositories.used_storage_bytes(repo);
+      uint64_t before = hub.large_bytes(repo);
       hub.parts.lfs_files.remove(hub.by(hub.alice), repo,
                                  {.sha256s = {one}, .rewrite_history = rewrite});
       EXPECT_EQ(hub.problems(), "");
-      EXPECT_EQ(before - hub.parts.repositories.used_storage_bytes(repo), 3u);
+      EXPECT_EQ(before - hub.large_bytes(repo), 3u);
       EXPECT_EQ(listed(hub, repo).size(), 1u);
       EXPECT_EQ(hub.paths(repo).size(), rewrite ? 2u : 3u);
       auto revision = hub.parts.contents.resolve(repo, "main");
@@ -76,7 +76,7 @@ TEST(LfsFiles, DeletedFilesAreGoneFromEveryCommitOrJustGone) {
       // But a commit by who may write does.
       hub.commit(repo, [&](CommitDraft& draft) { draft.put_large("one.bin", one); });
       hub.commit(repo, [&](CommitDraft& draft) { draft.put_large("new.bin", one); });
-      EXPECT_EQ(hub.parts.repositories.used_storage_bytes(repo), before);
+      EXPECT_EQ(hub.large_bytes(repo), before);
       EXPECT_EQ(hub.problems(), "");
     }
   });

@@ -4,6 +4,7 @@
 #include "hub/commits.h"
 #include "hub/community.h"
 #include "hub/contents.h"
+#include "hub/ledger.h"
 #include "hub/lfs_files.h"
 #include "hub/path_index.h"
 #include "hub/receive.h"
@@ -13,7 +14,8 @@ namespace hearth::hub {
 
 struct RepositoryParts {
   explicit RepositoryParts(const HubContext& context)
-      : path_index(context),
+      : ledger(context),
+        path_index(context),
         receive(context, path_index),
         repositories(context, receive),
         contents(context, repositories, path_index),
@@ -21,6 +23,7 @@ struct RepositoryParts {
         commits(context, repositories, receive, contents, community),
         lfs_files(context, repositories, receive) {}
 
+  Ledger ledger;
   PathIndex path_index;
   Receive receive;
   Repositories repositories;

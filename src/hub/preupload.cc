@@ -6,6 +6,7 @@
 #include "db/db.h"
 #include "git/git.h"
 #include "hub/commits.h"
+#include "hub/ledger.h"
 #include "hub/lfs_files_store.h"
 #include "hub/limits.h"
 #include "hub/repositories.h"
@@ -40,6 +41,8 @@ std::vector<PreuploadAnswer> Commits::preupload(const Repo& repo, std::string_vi
   if (request.files.size() > kPreuploadFilesMax) {
     throw Error(ErrorKind::kInvalid, "At most 1,000 files may be asked for at once.");
   }
+  // Files of which the hub knows no hash yet: which of them are new is for the batch to say.
+  Ledger(context_).require_any_room(repo);
   git::GitRepo git = repositories_.open_git(repo);
   git::Revision base = git.require_revision(revision);
   if (create_pr && !base.ref.starts_with(git::kBranchPrefix)) {

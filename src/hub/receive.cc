@@ -11,6 +11,7 @@
 #include "hub/access.h"
 #include "hub/git_dir.h"
 #include "hub/index_work.h"
+#include "hub/ledger.h"
 #include "hub/lfs_files_store.h"
 #include "hub/path_index.h"
 #include "hub/receive_store.h"
@@ -188,6 +189,9 @@ std::optional<int64_t> Receive::apply(const RepoLock& held, const Actor& by, con
   row.actor = by;
   row.created_ms = context_.clock->now_ms();
   auto pointers = pointer_rows(change.blobs);
+  uint64_t git_bytes = quarantine != nullptr ? quarantine->bytes() : 0;
+  // Whoever stores too much can still delete, squash and merge.
+  const QuotaDefaults* quotas = change.blobs.empty() ? nullptr : &context_.quotas;
   auto num = context_.database->write([&](db::Tx& tx) -> std::optional<int64_t> {
     if (!lock_repo_row(tx, repo.id)) {
       throw Error(ErrorKind::kNotFound, "Repository not found", {.code = "RepoNotFound"});
@@ -200,11 +204,13 @@ std::optional<int64_t> Receive::apply(const RepoLock& held, const Actor& by, con
       row.ref = std::string(git::kPullRequestPrefix) + std::to_string(*taken);
     }
     require_objects(tx, repo, pointers);
+    StorageChange storage(tx, repo.id, sha256s_of(pointers));
     insert_pending(tx, row);
     insert_pointers(tx, repo.id, pointers);
     if (!row.ref.starts_with(git::kPullRequestPrefix)) {  // Anyone may open one.
       delete_lfs_deletions(tx, repo.id, sha256s_of(pointers));
     }
+    storage.record(git_bytes, quotas);
     return taken;
   });
   failpoint("receive.recorded");
@@ -412,6 +418,7 @@ void Receive::rebuild_index(const Repo& repo) {
     bool written = context_.database->write([&](db::Tx& tx) {
       if (!lock_repo_row(tx, repo.id)) return true;
       put_pointers(tx, repo.id, pointers);
+      recount_large_files(tx, repo.id);
       return record_index_work(tx, context_, *now, {}, work);
     });
     if (written) return;

@@ -11,6 +11,7 @@
 #include "hub/community_store.h"
 #include "hub/git_dir.h"
 #include "hub/index_work.h"
+#include "hub/ledger.h"
 #include "hub/lfs_files_store.h"
 #include "hub/receive.h"
 #include "hub/receive_store.h"
@@ -158,8 +159,11 @@ std::string Receive::push(const Caller& caller, const Repo& repo, git::ReceivePa
     rows[i].actor = caller.actor();
     rows[i].created_ms = context_.clock->now_ms();
   }
-  bool there = context_.database->write([&](db::Tx& tx) {
+  uint64_t git_bytes = pack.quarantine().bytes();
+  const QuotaDefaults* quotas = brought.blobs.empty() ? nullptr : &context_.quotas;
+  auto record = [&](db::Tx& tx) {
     if (!lock_repo_row(tx, repo.id)) return false;
+    StorageChange storage(tx, repo.id, sha256s_of(pointers));
     for (size_t i = 0; i < commands.size(); ++i) {
       if (results[i].refusal.empty()) insert_pending(tx, rows[i]);
     }
@@ -168,9 +172,16 @@ std::string Receive::push(const Caller& caller, const Repo& repo, git::ReceivePa
     bool by_writer = std::ranges::any_of(
         rows, [](const auto& row) { return !row.ref.starts_with(git::kPullRequestPrefix); });
     if (by_writer) delete_lfs_deletions(tx, repo.id, sha256s_of(pointers));
+    storage.record(git_bytes, quotas);
     return true;
-  });
-  if (!there) return refuse_all("the repository was removed", {});
+  };
+  try {
+    bool there = context_.database->write(record);
+    if (!there) return refuse_all("the repository was removed", {});
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kTooLarge) throw;
+    return refuse_all("the storage is full", error.message());
+  }
   failpoint("receive.recorded");
   pack.quarantine().migrate();
   failpoint("receive.migrated");

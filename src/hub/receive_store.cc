@@ -117,22 +117,6 @@ void delete_pointers(db::Tx& tx, std::string_view repo_id,
   if (!blob_oids.empty()) tx.execute(kSql, {repo_id, db::in_list(blob_oids)});
 }
 
-uint64_t pointed_bytes(db::Tx& tx, std::string_view repo_id) {
-  constexpr std::string_view kSql =
-      "SELECT sha256, size_bytes FROM pointer WHERE repo_id = ?1 AND sha256 NOT IN"
-      " (SELECT sha256 FROM lfs_deletion WHERE repo_id = ?1) ORDER BY sha256";
-  uint64_t sum = 0;
-  std::string last;
-  tx.for_each(kSql, {repo_id}, [&](const db::Row& row) {
-    if (row.get_text(0) != last) {
-      last = row.get_text(0);
-      sum += static_cast<uint64_t>(row.get_int(1));
-    }
-    return true;
-  });
-  return sum;
-}
-
 std::optional<RefHead> find_ref_head(db::Tx& tx, std::string_view repo_id, std::string_view ref) {
   constexpr std::string_view kSql =
       "SELECT commit_oid, commit_count FROM ref_head WHERE repo_id = ?1 AND ref = ?2";

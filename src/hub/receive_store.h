@@ -62,8 +62,6 @@ std::map<std::string, PointerRow> all_pointer_rows(db::Tx& tx, std::string_view 
 /// Of these blobs.
 void delete_pointers(db::Tx& tx, std::string_view repo_id,
                      const std::vector<std::string>& blob_oids);
-/// Bytes of the large files that any commit names, each once; not of those that were deleted.
-uint64_t pointed_bytes(db::Tx& tx, std::string_view repo_id);
 
 std::optional<RefHead> find_ref_head(db::Tx& tx, std::string_view repo_id, std::string_view ref);
 std::map<std::string, RefHead> ref_heads(db::Tx& tx, std::string_view repo_id);

@@ -129,7 +129,7 @@ TEST(Receive, LargePlainFilesAndUnknownPointersAreRefused) {
     EXPECT_EQ(hub.paths(repo).size(), 1u);
     hub.upload(repo, content);
     EXPECT_TRUE(has(clone.push_main(hub.alice, before), "ok refs/heads/main"));
-    EXPECT_EQ(hub.parts.repositories.used_storage_bytes(repo), content.size());
+    EXPECT_EQ(hub.large_bytes(repo), content.size());
     EXPECT_EQ(hub.problems(), "");
   });
 }

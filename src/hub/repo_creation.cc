@@ -15,6 +15,8 @@
 #include "hub/git_dir.h"
 #include "hub/index_work.h"
 #include "hub/initial_files.h"
+#include "hub/ledger.h"
+#include "hub/ledger_store.h"
 #include "hub/lfs_files_store.h"
 #include "hub/receive_store.h"
 #include "hub/repositories.h"
@@ -199,12 +201,16 @@ Repo Repositories::make(const Caller& caller, Repo repo, const Making& making) {
     row.kind = making.kind;
     row.actor = caller.actor();
     row.created_ms = repo.created_ms;
+    uint64_t git_bytes = git.objects_bytes();
     // Nothing is known of any ref yet: all are noted.
     IndexWork work = work_out_index(path_index_, repo, {}, git, {row}, {.rebuild = true});
     recording = true;
     bool inserted = context_.database->write([&](db::Tx& tx) {
       if (!insert_repo_row(tx, repo)) return false;
       if (making.record) making.record(tx);
+      recount_large_files(tx, repo.id);
+      add_repo_storage(tx, repo.id, 0, static_cast<int64_t>(git_bytes));
+      require_room(tx, context_.quotas, repo.namespace_id, repo_storage(tx, repo.id)->bytes());
       insert_pending(tx, row);
       return record_index_work(tx, context_, repo, {row}, work);
     });
@@ -215,6 +221,10 @@ Repo Repositories::make(const Caller& caller, Repo repo, const Making& making) {
       throw Error(ErrorKind::kUnavailable, "Another request used this name. Please try again.");
     }
     repo.head_oid = row.new_oid;
+  } catch (const Error& error) {
+    // Refused by the ledger, in a transaction that was rolled back.
+    if (!recording || error.code() == kQuotaExceeded) undo();
+    throw;
   } catch (...) {
     // Once the row may be there, the folder stays: a connection can break after its commit. The
     // mark stays with it, for the next start to decide.

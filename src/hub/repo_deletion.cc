@@ -11,6 +11,8 @@
 #include "db/db.h"
 #include "git/git.h"
 #include "hub/git_dir.h"
+#include "hub/ledger.h"
+#include "hub/ledger_store.h"
 #include "hub/receive.h"
 #include "hub/repo_creation.h"
 #include "hub/repositories.h"
@@ -101,6 +103,7 @@ Repo Repositories::undelete(const Actor& by, const Repo& repo, const std::option
                        *existing);
     }
     undelete_repo_row(tx, now);
+    require_room(tx, context_.quotas, now.namespace_id, repo_storage(tx, now.id)->bytes());
     json::object detail = detail_of(now);
     if (name) detail["from"] = gone->repo.repo_id.full();
     context_.audit->append(tx, by, "repo.undelete", repo.id, detail);

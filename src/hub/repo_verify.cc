@@ -1,5 +1,7 @@
 // What `hearth verify` compares about repositories.
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <map>
 #include <set>
@@ -12,6 +14,7 @@
 #include "hub/git_dir.h"
 #include "hub/index_work.h"
 #include "hub/installation.h"
+#include "hub/ledger.h"
 #include "hub/lfs_files_store.h"
 #include "hub/listing.h"
 #include "hub/path_index.h"
@@ -38,6 +41,17 @@ bool is_going(const fs::path& path) {
   return false;
 }
 
+/// Whether a task of this kind has still to do something, or could not.
+bool is_any_waiting(Tasks& tasks, const std::string& kind) {
+  return std::ranges::any_of(
+      std::array{TaskState::kQueued, TaskState::kRunning, TaskState::kFailed},
+      [&](TaskState state) {
+        TaskFilter filter{.state = state, .kind = kind};
+        filter.limit = 1;
+        return !tasks.list(filter).empty();
+      });
+}
+
 }  // namespace
 
 RepoProblems Repositories::verify() {
@@ -58,6 +72,9 @@ RepoProblems Repositories::verify() {
     known.insert(gone.repo.id);
     ++found.checked_count;
     verify_deleted(gone.repo, found.problems);
+  }
+  for (std::string& problem : Ledger(context_).wrong_sums()) {
+    found.problems.push_back(std::move(problem));
   }
   std::error_code error;
   for (const auto& shelf : fs::directory_iterator(context_.data_dir / "git", error)) {
@@ -166,6 +183,12 @@ void Repositories::verify_one(const Repo& repo, const std::string& name,
                          "; verify --rebuild makes it again");
     }
   }
+  // What a task has still to count is no fact yet.
+  if (!is_any_waiting(*context_.tasks, "hub.count_storage")) {
+    bool measured = !is_any_waiting(*context_.tasks, "repo.content");
+    auto why = Ledger(context_).why_wrong(repo, measured ? &git : nullptr);
+    if (why) problems.push_back(name + ": " + *why + "; verify --rebuild makes it again");
+  }
   verify_refs(repo, git, name, problems);
   verify_index(repo, git, name, problems);
 }
@@ -268,14 +291,7 @@ void Repositories::verify_facts(const Repo& repo, git::GitRepo& git, const std::
   auto head = git::Oid::parse(repo.head_oid);
   RepoFacts facts = facts_of_commit(git, repo.type, *head);
   auto why = context_.database->read([&](db::Tx& tx) { return why_facts_wrong(tx, repo, facts); });
-  // What a task has still to read, or could not read, is no fact yet.
-  bool waiting = false;
-  for (TaskState state : {TaskState::kQueued, TaskState::kRunning, TaskState::kFailed}) {
-    TaskFilter filter{.state = state, .kind = "repo.content"};
-    filter.limit = 1;
-    waiting = waiting || !context_.tasks->list(filter).empty();
-  }
-  if (!why && !waiting) {
+  if (!why && !is_any_waiting(*context_.tasks, "repo.content")) {
     auto headers = headers_of(repo, git);
     std::string wanted = headers ? headers_text(*headers) : "{}";
     std::string stored =

@@ -11,6 +11,8 @@
 #include "hub/access.h"
 #include "hub/git_dir.h"
 #include "hub/index_work.h"
+#include "hub/ledger.h"
+#include "hub/ledger_store.h"
 #include "hub/listing.h"
 #include "hub/receive.h"
 #include "hub/receive_store.h"
@@ -23,15 +25,6 @@ namespace hearth::hub {
 namespace {
 
 constexpr int64_t kAfterBackupMs = 5'000;  // Between looks whether a backup has ended.
-
-uint64_t folder_bytes(const fs::path& dir) {
-  uint64_t sum = 0;
-  std::error_code ignored;  // Files come and go while git works.
-  for (const auto& entry : fs::recursive_directory_iterator(dir, ignored)) {
-    if (entry.is_regular_file(ignored)) sum += entry.file_size(ignored);
-  }
-  return sum;
-}
 
 }  // namespace
 
@@ -78,6 +71,9 @@ Repo Repositories::move(const Caller& caller, const Repo& repo, const RepoId& to
     renamed.namespace_id = owner.id;
     renamed.repo_id = {.namespace_name = owner.name, .name = to.name};
     rename_repo_row(tx, renamed, now->repo_id, context_.clock->now_ms());
+    if (renamed.namespace_id != now->namespace_id) {
+      require_room(tx, context_.quotas, renamed.namespace_id, repo_storage(tx, repo.id)->bytes());
+    }
     json::object detail;
     detail["from"] = now->repo_id.full();
     detail["to"] = renamed.repo_id.full();
@@ -144,11 +140,6 @@ git::GitRepo Repositories::open_git(const Repo& repo) const {
   }
 }
 
-uint64_t Repositories::used_storage_bytes(const Repo& repo) {
-  return context_.database->read(
-      [&](db::Tx& tx) { return pointed_bytes(tx, repo.id) + git_bytes_of(tx, repo.id); });
-}
-
 void Repositories::catch_up() {
   drop_unfinished_creations();
   for (const std::string& id : receive_.pending_repos()) {
@@ -193,6 +184,8 @@ void Repositories::register_tasks(TaskRunner& runner) {
     auto repo = find_by_id(require_string(task.payload(), "repo_id"));
     if (repo) unless_gone(*repo, [&] { receive_.rebuild_index(*repo); });
   });
+  runner.handle("hub.count_storage",
+                [this](TaskContext&) { Ledger(context_).count_older_deletions(); });
   runner.handle("repo.content", [this](TaskContext& task) {
     auto repo = find_by_id(require_string(task.payload(), "repo_id"));
     if (repo) unless_gone(*repo, [&] { after_change(*repo); });
@@ -211,8 +204,7 @@ void Repositories::unless_gone(const Repo& repo, const std::function<void()>& wo
 void Repositories::after_change(const Repo& repo) {
   git::GitRepo git = open_git(repo);
   git.maintain();
-  uint64_t git_bytes = folder_bytes(git_dir(repo));
-  context_.database->write([&](db::Tx& tx) { set_git_bytes(tx, repo.id, git_bytes); });
+  Ledger(context_).measure_git(repo, git);
   read_headers(repo);
 }
 

@@ -145,9 +145,6 @@ class Repositories {
   /// Include git/git.h to use it. Throws Error{kCorrupt} when the folder is missing.
   git::GitRepo open_git(const Repo& repo) const;
 
-  /// Bytes of what it holds: large files once each, and its git objects as last measured.
-  uint64_t used_storage_bytes(const Repo& repo);
-
   /// Sees to what a crash left: pending ref updates are completed or dropped, indexes that lag are
   /// brought up. Called at start, before the first request. Cost: one row read a repository that
   /// has something pending.
@@ -161,7 +158,8 @@ class Repositories {
   /// Reads the headers of a model's weights and notes what they say.
   void read_headers(const Repo& repo);
 
-  /// "repo.remove_folder", "repo.write_config" and "repo.content".
+  /// "repo.remove_folder", "repo.write_config", "repo.index", "repo.content" and
+  /// "hub.count_storage".
   void register_tasks(TaskRunner& runner);
 
  private:

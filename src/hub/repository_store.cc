@@ -1,5 +1,6 @@
 #include "hub/repository_store.h"
 
+#include "hub/ledger_store.h"
 #include "hub/search.h"
 
 namespace hearth::hub {
@@ -60,6 +61,12 @@ std::vector<Repo> all(const db::Rows& rows) {
   repos.reserve(rows.size());
   for (const db::Row& row : rows) repos.push_back(repo_of(row));
   return repos;
+}
+
+/// Of a repository that goes, as it was: a deleted one counts no more.
+void take_off(db::Tx& tx, const std::optional<RepoStorage>& storage) {
+  if (!storage || storage->deleted) return;
+  add_namespace_storage(tx, storage->namespace_id, -static_cast<int64_t>(storage->bytes()));
 }
 
 constexpr std::string_view kDropAlias = "DELETE FROM repo_alias WHERE type = ?1 AND name_key = ?2";
@@ -137,6 +144,12 @@ void rename_repo_row(db::Tx& tx, const Repo& repo, const RepoId& old_id, int64_t
       "INSERT INTO repo_alias (type, name_key, repo_id, created_ms) VALUES (?1, ?2, ?3, ?4)"
       " ON CONFLICT (type, name_key) DO UPDATE SET repo_id = excluded.repo_id,"
       " created_ms = excluded.created_ms";
+  auto storage = repo_storage(tx, repo.id);
+  if (storage && storage->namespace_id != repo.namespace_id) {
+    auto bytes = static_cast<int64_t>(storage->bytes());
+    add_namespace_storage(tx, storage->namespace_id, -bytes);
+    add_namespace_storage(tx, repo.namespace_id, bytes);
+  }
   tx.execute(kRename, {repo.id, repo.repo_id.key(), repo.namespace_id, repo.repo_id.namespace_name,
                        repo.repo_id.name});
   tx.execute(kDropAlias, {to_string(repo.type), repo.repo_id.key()});
@@ -156,6 +169,7 @@ bool mark_repo_deleted(db::Tx& tx, std::string_view id, int64_t now_ms) {
   auto row = tx.query_one(kName, {id});
   if (!row) return false;
   forget_name(tx, id, row->get_text(0));
+  take_off(tx, repo_storage(tx, id));
   return tx.execute(kSql, {id, now_ms}) > 0;
 }
 
@@ -165,6 +179,10 @@ void undelete_repo_row(db::Tx& tx, const Repo& repo) {
       " name = ?5 WHERE id = ?1";
   tx.execute(kSql, {repo.id, repo.repo_id.key(), repo.namespace_id, repo.repo_id.namespace_name,
                     repo.repo_id.name});
+  auto storage = repo_storage(tx, repo.id);
+  if (storage) {
+    add_namespace_storage(tx, repo.namespace_id, static_cast<int64_t>(storage->bytes()));
+  }
   index_name(tx, repo.id, repo.repo_id.key());
   tx.execute(kDropAlias, {to_string(repo.type), repo.repo_id.key()});
 }
@@ -194,26 +212,18 @@ bool delete_repo_row(db::Tx& tx, std::string_view id, std::optional<int64_t> del
   constexpr std::string_view kAny = "DELETE FROM repo WHERE id = ?1 RETURNING name_key";
   constexpr std::string_view kDeleted =
       "DELETE FROM repo WHERE id = ?1 AND deleted_ms < ?2 RETURNING name_key";
+  auto storage = repo_storage(tx, id);
   auto row = deleted_before_ms ? tx.query_one(kDeleted, {id, *deleted_before_ms})
                                : tx.query_one(kAny, {id});
-  if (row) forget_name(tx, id, row->get_text(0));
-  return row.has_value();
+  if (!row) return false;
+  forget_name(tx, id, row->get_text(0));
+  take_off(tx, storage);
+  return true;
 }
 
 void set_repo_head(db::Tx& tx, std::string_view id, std::string_view head_oid, int64_t updated_ms) {
   constexpr std::string_view kSql = "UPDATE repo SET head_oid = ?2, updated_ms = ?3 WHERE id = ?1";
   tx.execute(kSql, {id, head_oid, updated_ms});
-}
-
-void set_git_bytes(db::Tx& tx, std::string_view id, uint64_t git_bytes) {
-  constexpr std::string_view kSql = "UPDATE repo SET git_bytes = ?2 WHERE id = ?1";
-  tx.execute(kSql, {id, git_bytes});
-}
-
-uint64_t git_bytes_of(db::Tx& tx, std::string_view id) {
-  constexpr std::string_view kSql = "SELECT git_bytes FROM repo WHERE id = ?1";
-  auto row = tx.query_one(kSql, {id});
-  return row ? static_cast<uint64_t>(row->get_int(0)) : 0;
 }
 
 bool lock_repo_row(db::Tx& tx, std::string_view id) {

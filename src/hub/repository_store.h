@@ -38,8 +38,6 @@ std::optional<DeletedRepo> find_deleted_repo_row(db::Tx& tx, std::string_view id
 bool delete_repo_row(db::Tx& tx, std::string_view id, std::optional<int64_t> deleted_before_ms);
 
 void set_repo_head(db::Tx& tx, std::string_view id, std::string_view head_oid, int64_t updated_ms);
-void set_git_bytes(db::Tx& tx, std::string_view id, uint64_t git_bytes);
-uint64_t git_bytes_of(db::Tx& tx, std::string_view id);
 /// Waits for other writers of this repository; false: it is gone.
 bool lock_repo_row(db::Tx& tx, std::string_view id);
 /// The next number of its discussions and pull requests.

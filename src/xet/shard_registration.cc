@@ -106,6 +106,13 @@ bool ShardRegistration::step() {
 ShardRegistration::Progress ShardRegistration::progress() const {
   return state_->progress;
 }
+std::vector<ShardRegistration::File> ShardRegistration::files() const {
+  std::vector<File> files;
+  for (size_t i = 0; i < state_->recipes.size(); ++i) {
+    files.push_back({state_->shard.files[i].sha256.value_or(""), state_->recipes[i].size_bytes});
+  }
+  return files;
+}
 MerkleHash ShardRegistration::stored_hash() const {
   return state_->stored_hash;
 }

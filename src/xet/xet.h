@@ -270,6 +270,12 @@ class ShardRegistration {
   /// kForbidden (it refers to a xorb that the caller may not know of).
   bool step();
   Progress progress() const;
+  struct File {
+    std::string sha256;  // As its sender says; empty when nothing is said
+    uint64_t size_bytes = 0;
+  };
+  /// After the first step: what it registers.
+  std::vector<File> files() const;
   /// After the end: the hash of the stored shard file.
   MerkleHash stored_hash() const;
   /// After the end: whether anything was new.
