@@ -10,7 +10,6 @@
 #include "app/command_parts.h"
 #include "base/text.h"
 #include "base/time.h"
-#include "hub/ledger.h"
 
 namespace hearth::app {
 namespace {
@@ -269,28 +268,6 @@ void repo_info(Instance& instance, const std::string& name, bool as_json) {
         value.is_string() ? std::string(as_view(value.get_string())) : json::serialize(value);
     say(std::string(key) + ": " + text);
   }
-}
-
-void quota_command(Instance& instance, const std::string& name, const std::string& size,
-                   bool as_json) {
-  if (!size.empty()) {
-    hub::Ledger::Quota quota{.as_settings_say = size == "default"};
-    if (!quota.as_settings_say) quota.bytes = hub::parse_quota(size);
-    instance.parts.ledger.set_quota(Actor::command_line(), name, quota);
-  }
-  std::vector<hub::NamespaceUse> all = name.empty()
-                                           ? instance.parts.ledger.namespaces()
-                                           : std::vector{instance.parts.ledger.of_namespace(name)};
-  json::array list;
-  std::vector<std::vector<std::string>> rows = {{"NAME", "USED", "ON DISK", "QUOTA", "SET BY"}};
-  for (const hub::NamespaceUse& use : all) {
-    list.push_back(use.to_json());
-    rows.push_back({use.name, hub::bytes_text(use.used_bytes), hub::bytes_text(use.stored_bytes),
-                    use.quota_bytes ? hub::bytes_text(*use.quota_bytes) : "unlimited",
-                    use.has_own_quota ? "hearth quota" : "settings"});
-  }
-  if (!as_json) return say_table(rows);
-  name.empty() ? say_json(list) : say_json(list.front());
 }
 
 /// Says that a list was cut, where only a person sees it.

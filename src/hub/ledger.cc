@@ -264,6 +264,23 @@ void Ledger::require_any_room(const Repo& repo) {
   });
 }
 
+void Ledger::require_room_for_sizes(const Repo& repo, const std::vector<uint64_t>& sizes_bytes) {
+  require_any_room(repo);
+  context_.database->read([&](db::Tx& tx) {
+    NamespaceStorage owner = owner_of(tx, repo);
+    auto room = room_of(owner, context_.quotas);
+    uint64_t sum_bytes = 0;
+    for (uint64_t size_bytes : sizes_bytes) sum_bytes += size_bytes;
+    if (!room || sum_bytes <= *room) return;
+    for (uint64_t size_bytes : sizes_bytes) {
+      if (is_any_of_size(tx, repo.id, size_bytes)) sum_bytes -= size_bytes;
+    }
+    if (sum_bytes <= *room) return;
+    throw_full(full_text(owner, owner.used_bytes, quota_of(owner, context_.quotas).value_or(0),
+                         sum_bytes));
+  });
+}
+
 void Ledger::measure_git(const Repo& repo, const git::GitRepo& git) {
   uint64_t before_bytes = 0;
   bool pending = false;

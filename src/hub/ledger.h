@@ -123,6 +123,9 @@ class Ledger {
   void require_room(const Repo& repo, const std::vector<WantedFile>& files);
   /// Throws as StorageChange::record when the namespace is full: an upload of any size is in vain.
   void require_any_room(const Repo& repo);
+  /// The same when files of these sizes cannot be there already (no file of the repository has that
+  /// size) and do not fit: for clients that tell hashes only after they have sent the bytes.
+  void require_room_for_sizes(const Repo& repo, const std::vector<uint64_t>& sizes_bytes);
 
   /// Measures the git objects of a repository. Cost: looks at every file of them.
   void measure_git(const Repo& repo, const git::GitRepo& git);

@@ -127,6 +127,12 @@ bool is_counted(db::Tx& tx, std::string_view repo_id, std::string_view sha256) {
   return tx.query_one(kSql, {repo_id, sha256}).has_value();
 }
 
+bool is_any_of_size(db::Tx& tx, std::string_view repo_id, uint64_t size_bytes) {
+  constexpr std::string_view kSql =
+      "SELECT 1 FROM pointer WHERE repo_id = ?1 AND size_bytes = ?2 LIMIT 1";
+  return tx.query_one(kSql, {repo_id, size_bytes}).has_value();
+}
+
 uint64_t git_bytes_in(db::Tx& tx, std::string_view namespace_id) {
   constexpr std::string_view kSql =
       "SELECT CAST(COALESCE(SUM(git_bytes), 0) AS BIGINT) FROM repo"

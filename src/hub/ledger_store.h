@@ -53,6 +53,9 @@ uint64_t counted_bytes(db::Tx& tx, std::string_view repo_id);
 /// Whether this one does.
 bool is_counted(db::Tx& tx, std::string_view repo_id, std::string_view sha256);
 
+/// Whether some commit names a large file of this size.
+bool is_any_of_size(db::Tx& tx, std::string_view repo_id, uint64_t size_bytes);
+
 /// What the git objects of a namespace's repositories take.
 uint64_t git_bytes_in(db::Tx& tx, std::string_view namespace_id);
 /// What the large files of a namespace take on the disk: each xorb and each whole file once.

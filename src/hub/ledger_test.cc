@@ -267,6 +267,13 @@ TEST(Quota, PromisesRoomInOrderAndOnlyForWhatIsNew) {
     set_quota(hub, "alice", used(hub, "alice"));
     EXPECT_EQ(hub.parts.ledger.without_room(repo, files).size(), 3u);
     expect_full(error_of([&] { hub.parts.ledger.require_any_room(repo); }), "alice");
+
+    // By sizes alone: what has the size of a file that is there may be that file.
+    set_quota(hub, "alice", used(hub, "alice") + 1000);
+    hub.parts.ledger.require_room_for_sizes(repo, {600, 400});
+    hub.parts.ledger.require_room_for_sizes(repo, {600, 400, 5000});
+    expect_full(error_of([&] { hub.parts.ledger.require_room_for_sizes(repo, {600, 401}); }),
+                "alice");
   });
 }
 

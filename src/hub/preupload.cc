@@ -41,8 +41,6 @@ std::vector<PreuploadAnswer> Commits::preupload(const Repo& repo, std::string_vi
   if (request.files.size() > kPreuploadFilesMax) {
     throw Error(ErrorKind::kInvalid, "At most 1,000 files may be asked for at once.");
   }
-  // Files of which the hub knows no hash yet: which of them are new is for the batch to say.
-  Ledger(context_).require_any_room(repo);
   git::GitRepo git = repositories_.open_git(repo);
   git::Revision base = git.require_revision(revision);
   if (create_pr && !base.ref.starts_with(git::kBranchPrefix)) {
@@ -58,6 +56,7 @@ std::vector<PreuploadAnswer> Commits::preupload(const Repo& repo, std::string_vi
   auto deleted = context_.database->read([&](db::Tx& tx) { return lfs_deletions(tx, repo.id); });
   std::vector<PreuploadAnswer> answers;
   std::set<std::string_view> seen;
+  std::vector<uint64_t> sizes_bytes;  // Of large files
   for (const PreuploadFile& file : request.files) {
     git::RepoPath path = git::RepoPath::require(file.path);
     if (!seen.insert(file.path).second) continue;
@@ -71,8 +70,10 @@ std::vector<PreuploadAnswer> Commits::preupload(const Repo& repo, std::string_vi
       // The client would leave out what is there, and this is not.
       if (deleted.contains(answer.oid)) answer.oid.clear();
     }
+    if (answer.is_lfs && !answer.should_ignore) sizes_bytes.push_back(file.size_bytes);
     answers.push_back(std::move(answer));
   }
+  Ledger(context_).require_room_for_sizes(repo, sizes_bytes);
   return answers;
 }
 

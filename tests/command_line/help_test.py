@@ -10,7 +10,7 @@ BINARY = os.environ.get("HEARTH_BIN", str(Path(__file__).resolve().parent.parent
 def test_help_of_every_command_has_examples():
     for command in ("serve", "user add", "user list", "user passwd", "user disable", "token add", "token list",
                     "token revoke", "org add", "org member add", "repo list", "repo info", "repo delete", "repo deleted", "repo undelete",
-                    "verify", "doctor", "gc"):
+                    "quota", "verify", "doctor", "gc"):
         result = subprocess.run([BINARY, *command.split(), "--help"], capture_output=True, text=True)
         assert result.returncode == 0, command
         assert "Examples:" in result.stdout and "--data" in result.stdout, command
