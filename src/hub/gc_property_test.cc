@@ -276,10 +276,6 @@ class Life {
         hub_.commit(repo, [&](CommitDraft& draft) { draft.put("pr", std::to_string(dice_())); },
                     {"propose"}, {"main", true});
         break;
-      case 22:
-        hub_.parts.lfs_files.remove(hub_.by(hub_.alice), repo,
-                                    {.sha256s = {sha256}, .rewrite_history = roll(2) == 0});
-        break;
       default:
         hub_.clock.advance_ms(static_cast<int64_t>(dice_() % static_cast<uint64_t>(kDayMs)));
     }
