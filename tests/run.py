@@ -94,7 +94,7 @@ def clients(tally: Tally) -> None:
                  env={"HF_HUB_DISABLE_XET": "1"})
     for lock in ("hub-0.36", "hub-1.6"):
         python_suite(f"clients {lock}", "tests/clients/ten_flows_test.py tests/clients/verify_test.py", tally, lock=lock)
-    python_suite("clients on postgresql", "tests/clients/ten_flows_test.py tests/clients/copies_test.py tests/clients/lfs_files_test.py tests/clients/rebuild_test.py tests/clients/verify_test.py", tally, lock="current",
+    python_suite("clients on postgresql", "tests/clients/ten_flows_test.py tests/clients/copies_test.py tests/clients/lfs_files_test.py tests/clients/rebuild_test.py tests/clients/verify_test.py tests/clients/quota_test.py", tally, lock="current",
                  env={"HEARTH_TEST_DATABASE": os.environ["HEARTH_TEST_POSTGRES"]})
 
 

@@ -13,8 +13,8 @@
 #include "db/db.h"
 #include "git/git.h"
 #include "hub/git_dir.h"
+#include "hub/ledger_store.h"
 #include "hub/repositories.h"
-#include "hub/repository_store.h"
 #include "hub/scrub_store.h"
 #include "hub/tasks.h"
 #include "xet/xet.h"
@@ -157,7 +157,10 @@ std::optional<std::string> Scrubber::damage_of(std::string_view kind, const std:
   } else if (kind == "git") {
     auto repo = repositories_.find_by_id(name);
     if (!repo) return std::nullopt;
-    size_bytes = context_.database->read([&](db::Tx& tx) { return git_bytes_of(tx, name); });
+    size_bytes = context_.database->read([&](db::Tx& tx) {
+      auto storage = repo_storage(tx, name);
+      return storage ? storage->git_bytes : 0;
+    });
     try {
       auto lines = repositories_.open_git(*repo).fsck();
       if (!lines.empty()) damage = repo->repo_id.full() + ": git fsck: " + lines.front();
