@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import random
 import re
 import subprocess
 import sys
@@ -170,6 +171,30 @@ def crowds(options: argparse.Namespace, logs: Path) -> list[Row]:
     return [Row("slow clients, many clients, and more work than there is", "passed" if status == 0 else f"FAILED, status {status}", "", seconds)]
 
 
+def gc(options: argparse.Namespace, logs: Path) -> list[Row]:
+    """The property test of src/hub/gc_property_test.cc, on each core a part of the steps with seeds of its own."""
+    processes = os.cpu_count() or 1
+    steps = -(-options.gc_steps // processes)
+    first = random.SystemRandom().randrange(1 << 30)
+    begin = time.monotonic()
+    running = []
+    for number in range(processes):
+        log = open(logs / f"gc-{number}.log", "w")
+        running.append(subprocess.Popen(
+            [ROOT / "build" / "bin" / "hub_test", "--gtest_filter=GcProperty*"], stdout=log, stderr=subprocess.STDOUT,
+            env={**os.environ, "HEARTH_GC_STEPS": str(steps), "HEARTH_GC_SEED": str(first + number * steps)}))
+    failed = [number for number, process in enumerate(running) if process.wait() != 0]
+    done = sum(int((re.findall(r"(\d+) steps, the last seed", (logs / f"gc-{number}.log").read_text(errors="replace")) or ["0"])[-1])
+               for number in range(processes))
+    outcome = f"FAILED, see gc-{failed[0]}.log in build/nightly" if failed else "nothing taken that is needed, nothing left that is not"
+    row = Row("steps of random lives, some collections killed", outcome, f"{done:,} steps", time.monotonic() - begin)
+    publish("50-gc", "Garbage collection", f"gc --gc-steps {options.gc_steps}", [row],
+            "Lives of hubs of a thousand steps (uploads by Xet and LFS, commits, branches, squashes, deletions, bringing back, time that passes) with a "
+            "collection after every eighth step, a quarter of them killed at a random durable step. After each, every file that any commit names is "
+            "compared; at the end of a life only what a commit needs is left, and the ledger says the same as a recount after every step.")
+    return [row]
+
+
 def contract(options: argparse.Namespace, logs: Path) -> list[Row]:
     status, _, seconds = run([str(environments.python_of("hostile")), "tests/hostile/contract.py", "--publish"], logs / "contract.log")
     return [Row("requests made from the OpenAPI document", "passed" if status == 0 else f"FAILED, status {status}", "", seconds)]
@@ -199,7 +224,7 @@ def publish(name: str, title: str, part: str, rows: list[Row], note: str) -> Non
 # A part runs, writes its section of the page, and returns what it saw.
 PARTS = {"kills": kills, "steps": steps, "flips": flips, "cuts": cuts, "disk-full": disk_full, "io-errors": io_errors,
          "upgrades": upgrades, "backup": backup, "package": package, "crowds": crowds,
-         "contract": contract, "oracles": oracles, "sanitizers": sanitizers, "fuzzers": fuzzers, "bench": bench}
+         "gc": gc, "contract": contract, "oracles": oracles, "sanitizers": sanitizers, "fuzzers": fuzzers, "bench": bench}
 
 
 def main() -> int:
@@ -209,6 +234,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000, help="on SQLite; a tenth of them on PostgreSQL")
     parser.add_argument("--flips", type=int, default=1000, help="bits, one after the other")
     parser.add_argument("--cuts", type=int, default=300, help="of the power")
+    parser.add_argument("--gc-steps", type=int, default=1_000_000, help="of random lives with collections; a core does about 40 a second")
     parser.add_argument("--io-errors", type=int, default=2000, help="system calls that fail")
     options = parser.parse_args()
     logs = ROOT / "build" / "nightly"
