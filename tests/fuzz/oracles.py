@@ -144,7 +144,8 @@ def against_the_format(content: bytes) -> bool:
     header = content[8:8 + length]
 
     def refuse_doubles(pairs: list) -> dict:
-        if len({key for key, _ in pairs}) < len(pairs):
+        # Remarks of __metadata__ may stand there twice: nothing is loaded by them.
+        if len({key for key, _ in pairs}) < len(pairs) and not all(isinstance(value, str) for _, value in pairs):
             raise KeyError
         return dict(pairs)
 
@@ -233,7 +234,7 @@ def yaml_verdict(text: str) -> object:
 
 
 # Where libyaml, which Hearth reads with, and PyYAML differ on documents that neither YAML nor any writer of cards knows.
-YAML_APART = re.compile("\ufeff|\\t|=\\s|=$|!\\s|!$|!!int|[>|][^\\n]*#|:[\\[\\]{},]|(?s:<<.*<<)|%")
+YAML_APART = re.compile("\ufeff|\\t|=|!(?![a-z!])|!!int|[>|][^\\n]*#|:[\\[\\]{},]|(?s:<<.*<<)|%")
 
 
 def check_yaml(hearth: Hearth, dice: random.Random, outcome: Outcome) -> None:
