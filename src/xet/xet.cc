@@ -117,14 +117,20 @@ std::unique_ptr<blob::Source> XetStore::open_large(const std::string& repo_id,
 
 void XetStore::link_whole(const std::string& repo_id, const blob::Expected& object,
                           const std::function<void(db::Tx&)>& also) {
-  if (blobs_.size_of(object.sha256) != object.size_bytes) {
+  // Another repository's copy may have become chunks, and the whole file dropped, since the upload
+  // ended.
+  auto is_stored = [&](db::Tx& tx) {
+    if (blobs_.size_of(object.sha256) == object.size_bytes) return true;
+    auto recipe = rows::find_file_by_sha256(tx, object.sha256);
+    return recipe && recipe->size_bytes == object.size_bytes;
+  };
+  if (!database_.read(is_stored)) {
     throw Error(ErrorKind::kInvalid, "The large file was not uploaded, or has another size.");
   }
   database_.write([&](db::Tx& tx) {
     rows::lock_names(tx, {object.sha256});
     // The garbage collection may have found it unused in the moment before.
-    if (blobs_.size_of(object.sha256) != object.size_bytes &&
-        !rows::find_file_by_sha256(tx, object.sha256)) {
+    if (!is_stored(tx)) {
       throw Error(ErrorKind::kUnavailable, "The large file was removed meanwhile. Send it again.",
                   {.retry_after_s = 1});
     }

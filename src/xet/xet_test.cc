@@ -516,6 +516,19 @@ TEST_P(Xet, IngestingRepeatedContentStoresItOnce) {
   EXPECT_LT(stored_bytes, 2 * once.size());
 }
 
+TEST_P(Xet, AnUploadWhoseFileBecameChunksForAnotherRepositoryIsTaken) {
+  Bytes data = vector_input("v3");
+  std::string sha256 = at_.blobs.put(as_text(data));
+  at_.store.link_whole("repo-a", {.sha256 = sha256, .size_bytes = data.size()});
+  at_.store.ingest("repo-a", sha256, {.drop_whole = true});
+  // Between the end of this one's upload and its record.
+  EXPECT_FALSE(at_.blobs.size_of(sha256));
+  at_.store.link_whole("repo-b", {.sha256 = sha256, .size_bytes = data.size()});
+  EXPECT_EQ(content_of(*at_.store.open_large("repo-b", sha256)), data);
+  EXPECT_THROW(at_.store.link_whole("repo-c", {.sha256 = sha256, .size_bytes = data.size() + 1}),
+               Error);
+}
+
 TEST_P(Xet, AWholeFileDroppedForOneRepositoryIsFoundInChunksByAnother) {
   Bytes data = vector_input("v3");
   std::string sha256 = at_.blobs.put(as_text(data));

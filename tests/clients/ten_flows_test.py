@@ -17,7 +17,8 @@ def some_bytes(size: int, seed: int = 1) -> bytes:
 def test_1_whoami(api, token):
     me = api.whoami()
     assert me["name"] == "alice"
-    assert [org["name"] for org in me["orgs"]] == ["acme"]
+    # And perhaps in organisations of other tests, which share the hub.
+    assert "acme" in [org["name"] for org in me["orgs"]]
     with pytest.raises(Exception, match="Invalid user token|Invalid username or password"):  # 0.36: another class
         api.whoami(token="hf_" + "x" * 34)
 
