@@ -1,6 +1,7 @@
 // Who the caller is, and what may be known of people and organisations.
 
 #include <algorithm>
+#include <array>
 
 #include "api/api.h"
 #include "base/hash.h"
@@ -290,6 +291,8 @@ http::Response avatar(Call& call) {
   return response;
 }
 
+constexpr std::array kCursorQuery = {kCursorParameter};
+
 }  // namespace
 
 std::span<const Route> account_routes() {
@@ -300,6 +303,7 @@ std::span<const Route> account_routes() {
        .handler = whoami,
        .summary = "Who the caller is, and with which token. 401 without a valid credential.",
        .source = "huggingface_hub hf_api.py whoami, _login.py; @huggingface/hub who-am-i.ts",
+       .answer = "Whoami",
        .check = check_signed_in,
        .any_credential = true},
       {.method = "GET",
@@ -307,55 +311,66 @@ std::span<const Route> account_routes() {
        .allow = Allow::kAnyone,
        .handler = user_overview,
        .summary = "A person: names, organisations, and how many repositories the caller sees.",
-       .source = "huggingface_hub hf_api.py get_user_overview"},
+       .source = "huggingface_hub hf_api.py get_user_overview",
+       .answer = "UserOverview"},
       {.method = "GET",
        .pattern = "/api/organizations/{org}/overview",
        .allow = Allow::kAnyone,
        .handler = organisation_overview,
        .summary = "An organisation: names, and how many members and repositories.",
-       .source = "huggingface_hub hf_api.py get_organization_overview"},
+       .source = "huggingface_hub hf_api.py get_organization_overview",
+       .answer = "OrganizationOverview"},
       {.method = "GET",
        .pattern = "/api/users/{user}/avatar",
        .allow = Allow::kAnyone,
        .handler = user_avatar,
        .summary = "Where a person's picture is.",
-       .source = "operations.tsv, Retrieve user avatar"},
+       .source = "operations.tsv, Retrieve user avatar",
+       .answer = "Avatar"},
       {.method = "GET",
        .pattern = "/api/organizations/{org}/avatar",
        .allow = Allow::kAnyone,
        .handler = organisation_avatar,
        .summary = "Where an organisation's picture is.",
-       .source = "operations.tsv, Get avatar"},
+       .source = "operations.tsv, Get avatar",
+       .answer = "Avatar"},
       {.method = "GET",
        .pattern = "/api/avatars/{name}",
        .allow = Allow::kAnyone,
        .handler = any_avatar,
        .summary = "Where the picture of either is.",
-       .source = "operations.tsv, Get avatar"},
+       .source = "operations.tsv, Get avatar",
+       .answer = "Avatar"},
       {.method = "GET",
        .pattern = "/api/organizations/{org}/members",
        .allow = Allow::kAnyone,
        .handler = members,
        .summary = "The members of an organisation, in pages.",
-       .source = "huggingface_hub hf_api.py list_organization_members"},
+       .source = "huggingface_hub hf_api.py list_organization_members",
+       .query = kCursorQuery,
+       .answer = "Users",
+       .answer_headers = "Link?"},
       {.method = "GET",
        .pattern = "/api/settings/repositories",
        .allow = Allow::kSignedIn,
        .handler = own_storage,
        .summary = "The caller's repositories and what each takes up.",
-       .source = "huggingface_hub hf_api.py list_user_repos"},
+       .source = "huggingface_hub hf_api.py list_user_repos",
+       .answer = "StoredRepos"},
       {.method = "GET",
        .pattern = "/api/organizations/{org}/settings/repositories",
        .allow = Allow::kSignedIn,
        .handler = organisation_storage,
        .summary = "An organisation's repositories and what each takes up, for its members.",
-       .source = "huggingface_hub hf_api.py list_user_repos"},
+       .source = "huggingface_hub hf_api.py list_user_repos",
+       .answer = "StoredRepos"},
       {.method = "GET",
        .pattern = "/avatars/{name}",
        .allow = Allow::kAnyone,
        .handler = avatar,
        .summary = "A picture made from a name (NAME.svg).",
        .source = "avatarUrl of the answers above",
+       .answer = "image/svg+xml",
        .rate = RateClass::kPages},
   };
   return rows;

@@ -131,8 +131,8 @@ enum class VirtualHost {
   kViewer,  // datasets-server.<host>: the datasets library asks it; hub-api section 0
 };
 
-/// Requests of one class share a quota per caller (api/rate_limit.h). The first three are the hosted
-/// hub's.
+/// Requests of one class share a quota per caller (api/rate_limit.h). The first three are the
+/// hosted hub's.
 enum class RateClass {
   kApi,        // what stands below /api and answers JSON
   kResolvers,  // files of repositories
@@ -152,6 +152,26 @@ using Check = void (*)(Call&);
 /// Makes the sink that the body streams into; the handler finds it as call.sink().
 using MakeSink = std::unique_ptr<http::BodySink> (*)(Call&);
 
+/// One parameter of a row's query. A handler is given those that its row lists and no others, so
+/// that the OpenAPI document, made of the lists, tells all that there are.
+struct QueryParameter {
+  enum class Type { kText, kFlag, kNumber };
+  std::string_view name;
+  Type type;
+  std::string_view what;         // A sentence for the document.
+  uint64_t min = 0;              // Of a number: a smaller one counts as this …
+  uint64_t max = 0;              // … and a larger one as this; 0: any.
+  std::string_view values = {};  // Of a text: all that mean something, "a|b". Empty: any.
+  bool repeated = false;         // A list: the name once for each value.
+  bool required = false;
+};
+
+/// Of lists in pages.
+inline constexpr QueryParameter kCursorParameter{
+    .name = "cursor",
+    .type = QueryParameter::Type::kText,
+    .what = "Where the page begins: a part of the `next` link of the page before."};
+
 /// One row. Patterns are made of segments:
 ///   literal        "tree"
 ///   {name}         one segment, percent-decoded
@@ -168,6 +188,19 @@ struct Route {
   Handler handler;
   std::string_view summary;
   std::string_view source;  // The client code that reads the answer.
+
+  std::span<const QueryParameter> query = {};
+  // Bodies, for the OpenAPI document: media types with '|' between; a word in capitals is a schema
+  // of src/api/schemas, as JSON or as the media type before it: "TreeEntries",
+  // "application/vnd.git-lfs+json LfsBatched|text/plain".
+  std::string_view request = {};  // Needed by rows with body_bytes_max.
+  std::string_view answer = {};   // Of a success. "none": no body. Every row says it.
+  /// Headers of every success that clients read, with a space between; "?": of some.
+  std::string_view answer_headers = {};
+  /// Of a 4XX, where it is not the `Error` of all others.
+  std::string_view refusal = {};
+  /// When a row that is built answers 501; a sentence. Empty: never.
+  std::string_view not_built = {};
 
   uint64_t body_bytes_max = 0;   // 0: no body.
   MakeSink make_sink = nullptr;  // Null with a limit: the body is text, call.body.
@@ -196,11 +229,14 @@ class Call {
   const Services& services;
   const http::RequestHead& head;
   Query query;
-  const Route* route = nullptr;
+  const Route* route = nullptr;                            // See set_route().
   std::map<std::string, std::string, std::less<>> params;  // By name, decoded.
   std::optional<hub::Identity> identity;
   hub::RepoType repo_type = hub::RepoType::kModel;
   std::string body;  // Routes with a limit and no sink.
+
+  /// From here on `query` holds only what the row lists.
+  void set_route(const Route& row);
 
   /// The caller, or null for a stranger.
   const hub::Identity* who() const { return identity ? &*identity : nullptr; }

@@ -1,7 +1,16 @@
+#include <algorithm>
+
 #include "api/api.h"
 #include "base/text.h"
 
 namespace hearth::api {
+
+void Call::set_route(const Route& row) {
+  route = &row;
+  query.keep_if([&](std::string_view name) {
+    return std::ranges::find(row.query, name, &QueryParameter::name) != row.query.end();
+  });
+}
 
 const hub::Repo& Call::repo() const {
   HEARTH_ASSERT(repo_.has_value(), "only routes with {repo} have a repository");

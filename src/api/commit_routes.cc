@@ -207,6 +207,12 @@ http::Response commit(Call& call) {
   return reply(answer);
 }
 
+constexpr std::array kCommitQuery = {
+    QueryParameter{.name = "create_pr",
+                   .type = QueryParameter::Type::kFlag,
+                   .what = "Whether the commit opens a pull request against the branch."},
+};
+
 constexpr std::array kRoutes = {
     Route{.method = "POST",
           .pattern = "/api/{types}/{repo}/preupload/{rev}",
@@ -214,6 +220,9 @@ constexpr std::array kRoutes = {
           .handler = preupload,
           .summary = "How each file is to be uploaded, and whether it is there already.",
           .source = "huggingface_hub _commit_api.py _fetch_upload_modes",
+          .query = kCommitQuery,
+          .request = "Preupload",
+          .answer = "Preuploaded",
           .body_bytes_max = kPreuploadBytesMax,
           .check = check_commit},
     Route{.method = "POST",
@@ -222,6 +231,9 @@ constexpr std::array kRoutes = {
           .handler = commit,
           .summary = "Makes a commit from lines of JSON: add, delete, copy, large files.",
           .source = "huggingface_hub hf_api.py create_commit; @huggingface/hub commit",
+          .query = kCommitQuery,
+          .request = "application/x-ndjson",
+          .answer = "Committed",
           .body_bytes_max = kCommitBytesMax,
           .make_sink = make_commit_sink,
           .check = check_commit,

@@ -170,6 +170,15 @@ http::Response safetensors_metadata(Call& call) {
   return response;
 }
 
+constexpr std::array kFileQuery = {
+    QueryParameter{.name = "download",
+                   .type = QueryParameter::Type::kFlag,
+                   .what = "Whether browsers save the file and do not show it."},
+    QueryParameter{.name = "noContentDisposition",
+                   .type = QueryParameter::Type::kFlag,
+                   .what = "The answer names no file, for clients that choose a name themselves."},
+};
+
 constexpr std::array kRoutes = {
     Route{.method = "GET",
           .pattern = "/{prefix}/{repo}/resolve/{rev}/{path*}",
@@ -177,6 +186,10 @@ constexpr std::array kRoutes = {
           .handler = resolve,
           .summary = "A file's content; ranges, HEAD, and what Xet clients need to fetch chunks.",
           .source = "huggingface_hub file_download.py; @huggingface/hub file-download-info",
+          .query = kFileQuery,
+          .answer = "*/*|application/vnd.xet-fileinfo+json XetFileInfo",
+          .answer_headers = "ETag X-Repo-Commit Accept-Ranges? Content-Disposition? X-Linked-ETag? "
+                            "X-Linked-Size? X-Xet-Hash? X-Xet-Refresh-Route? Link?",
           .rate = RateClass::kResolvers},
     Route{.method = "GET",
           .pattern = "/{prefix}/{repo}/raw/{rev}/{path*}",
@@ -184,19 +197,28 @@ constexpr std::array kRoutes = {
           .handler = raw,
           .summary = "A file as git has it: of a large file the pointer.",
           .source = "@huggingface/hub file-exists",
+          .query = kFileQuery,
+          .answer = "text/plain",
+          .answer_headers = "ETag X-Repo-Commit Accept-Ranges? Content-Disposition?",
           .rate = RateClass::kResolvers},
     Route{.method = "GET",
           .pattern = "/api/models/{repo}/safetensors-metadata/{path*}",
           .allow = Allow::kRepoFiles,
           .handler = safetensors_metadata,
           .summary = "The headers of all shards that a safetensors index on main names.",
-          .source = "huggingface_hub hf_api.py get_sharded_safetensors_metadata"},
+          .source = "huggingface_hub hf_api.py get_sharded_safetensors_metadata",
+          .answer = "SafetensorsMetadata",
+          .answer_headers = "X-Repo-Commit"},
     Route{.method = "GET",
           .pattern = "/api/resolve-cache/{types}/{repo}/{rev}/{path*}",
           .allow = Allow::kRepoFiles,
           .handler = resolve,
           .summary = "The same file; kept for clients that remember this address.",
           .source = "hf-operations.tsv",
+          .query = kFileQuery,
+          .answer = "*/*|application/vnd.xet-fileinfo+json XetFileInfo",
+          .answer_headers = "ETag X-Repo-Commit Accept-Ranges? Content-Disposition? X-Linked-ETag? "
+                            "X-Linked-Size? X-Xet-Hash? X-Xet-Refresh-Route? Link?",
           .rate = RateClass::kResolvers},
 };
 

@@ -1,5 +1,7 @@
 // git's smart HTTP, under both spellings of a repository's URL (hub-api 9.1).
 
+#include <array>
+
 #include "api/api.h"
 #include "base/log.h"
 #include "git/git.h"
@@ -120,6 +122,14 @@ http::Response receive_pack(Call& call) {
       http::Response::bytes(std::move(report), "application/x-git-receive-pack-result"));
 }
 
+constexpr std::array kServiceQuery = {
+    QueryParameter{.name = "service",
+                   .type = QueryParameter::Type::kText,
+                   .what = "What the references are for.",
+                   .values = "git-upload-pack|git-receive-pack",
+                   .required = true},
+};
+
 constexpr Route kRows[] = {
     {.method = "GET",
      .pattern = "/{prefix}/{repo.git}/info/refs",
@@ -127,6 +137,9 @@ constexpr Route kRows[] = {
      .handler = info_refs,
      .summary = "References, for git fetch and git push",
      .source = "git 2.39 remote-curl.c discover_refs",
+     .query = kServiceQuery,
+     .answer =
+         "application/x-git-upload-pack-advertisement|application/x-git-receive-pack-advertisement",
      .check = check_service,
      .rate = RateClass::kGit},
     {.method = "POST",
@@ -135,6 +148,8 @@ constexpr Route kRows[] = {
      .handler = upload_pack,
      .summary = "Objects, for git clone and git fetch; protocols 0, 1 and 2",
      .source = "git 2.39 remote-curl.c rpc_service",
+     .request = "application/x-git-upload-pack-request",
+     .answer = "application/x-git-upload-pack-result",
      .body_bytes_max = git::kUploadRequestBytesMax,
      .check = check_upload_type,
      .rate = RateClass::kGit,
@@ -146,6 +161,8 @@ constexpr Route kRows[] = {
      .handler = receive_pack,
      .summary = "git push: commands and a pack; answers what became of each reference",
      .source = "git 2.39 remote-curl.c rpc_service, send-pack.c receive_status",
+     .request = "application/x-git-receive-pack-request",
+     .answer = "application/x-git-receive-pack-result",
      .body_bytes_max = kPushBytesMax,
      .make_sink = make_push_sink,
      .check = check_receive_type,

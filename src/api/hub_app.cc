@@ -335,7 +335,7 @@ std::variant<http::Plan, http::Response> HubApp::begin(const http::RequestHead& 
   }
   // The call lives as long as the plan's functions do.
   auto call = std::make_shared<Call>(services_, head);
-  call->route = match->route;
+  call->set_route(*match->route);
   note_of(head).set_route(*match->route);
   call->repo_type = match->repo_type;
   call->params = std::move(match->params);

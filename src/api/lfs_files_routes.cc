@@ -111,6 +111,21 @@ http::Response remove_one(Call& call) {
   return reply(json::object{{"success", true}});
 }
 
+constexpr std::array kListQuery = {
+    kCursorParameter,
+    QueryParameter{.name = "limit",
+                   .type = QueryParameter::Type::kNumber,
+                   .what = "How many in a page.",
+                   .min = 1,
+                   .max = kLfsFilesPageMax},
+};
+
+constexpr std::array kDeletionQuery = {
+    QueryParameter{.name = "rewriteHistory",
+                   .type = QueryParameter::Type::kFlag,
+                   .what = "Whether the file is taken out of every commit, too."},
+};
+
 constexpr std::array kRoutes = {
     Route{.method = "GET",
           .pattern = "/api/{types}/{repo}/lfs-files",
@@ -118,6 +133,9 @@ constexpr std::array kRoutes = {
           .handler = list,
           .summary = "The large files that a repository has, with a path of each, in pages.",
           .source = "huggingface_hub hf_api.py list_lfs_files",
+          .query = kListQuery,
+          .answer = "LfsFiles",
+          .answer_headers = "Link?",
           .handler_wait_s = kHistoryWaitS},
     Route{.method = "POST",
           .pattern = "/api/{types}/{repo}/lfs-files/batch",
@@ -125,6 +143,8 @@ constexpr std::array kRoutes = {
           .handler = remove_many,
           .summary = "Deletes large files for good; with rewriteHistory out of every commit, too.",
           .source = "huggingface_hub hf_api.py permanently_delete_lfs_files",
+          .request = "DeleteLfsFiles",
+          .answer = "Success",
           .body_bytes_max = kBodyBytesMax,
           .handler_wait_s = kHistoryWaitS},
     Route{.method = "DELETE",
@@ -133,6 +153,8 @@ constexpr std::array kRoutes = {
           .handler = remove_one,
           .summary = "Deletes one large file for good.",
           .source = "operations.tsv, Delete Large file",
+          .query = kDeletionQuery,
+          .answer = "Success",
           .handler_wait_s = kHistoryWaitS},
     Route{.method = "POST",
           .pattern = "/api/{types}/{repo}/lfs-files/duplicate",
@@ -140,6 +162,9 @@ constexpr std::array kRoutes = {
           .handler = duplicate,
           .summary = "Gives another repository large files of this one, without copying them.",
           .source = "huggingface_hub hf_api.py _duplicate_lfs_files (copy_files)",
+          .request = "DuplicateLfsFiles",
+          .answer = "DuplicatedLfsFiles",
+          .not_built = "For targets that are not built: kernels and buckets.",
           .body_bytes_max = kBodyBytesMax,
           .check = check_signed_in_to_write},
 };

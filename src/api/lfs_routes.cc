@@ -441,6 +441,26 @@ http::Response no_locks(Call&) {
 
 constexpr std::string_view kGitLfs = "git-lfs 3.3; huggingface_hub lfs.py; @huggingface/hub commit";
 
+constexpr QueryParameter kSize{.name = "size",
+                               .type = QueryParameter::Type::kNumber,
+                               .what = "How many bytes come.",
+                               .required = true};
+constexpr std::array kLinkQuery = {kLinkRepo, kLinkWho, kLinkExpiry, kLinkSignature};
+constexpr std::array kObjectQuery = {kSize, kLinkRepo, kLinkWho, kLinkExpiry, kLinkSignature};
+constexpr std::array kCompletionQuery = {kSize,
+                                         QueryParameter{.name = "parts",
+                                                        .type = QueryParameter::Type::kNumber,
+                                                        .what = "How many parts were sent.",
+                                                        .required = true},
+                                         QueryParameter{.name = "oid",
+                                                        .type = QueryParameter::Type::kText,
+                                                        .what = "The SHA-256 of the whole.",
+                                                        .required = true},
+                                         kLinkRepo,
+                                         kLinkWho,
+                                         kLinkExpiry,
+                                         kLinkSignature};
+
 constexpr Route lock_row(std::string_view method, std::string_view pattern) {
   return {.method = method,
           .pattern = pattern,
@@ -448,6 +468,9 @@ constexpr Route lock_row(std::string_view method, std::string_view pattern) {
           .handler = no_locks,
           .summary = "Always 404: locks are not offered.",
           .source = "git-lfs 3.3 locking/locks.go",
+          .request = method == "POST" ? "*/*" : "",
+          .answer = "none",
+          .refusal = "application/vnd.git-lfs+json LfsRefusal|Error",
           .body_bytes_max = method == "POST" ? uint64_t{64 * 1024} : 0,
           .rate = RateClass::kGit};
 }
@@ -459,6 +482,8 @@ constexpr std::array kRoutes = {
           .handler = batch,
           .summary = "Where to send or fetch large files: basic, multipart or xet.",
           .source = kGitLfs,
+          .request = "application/vnd.git-lfs+json LfsBatch|LfsBatch",
+          .answer = "application/vnd.git-lfs+json LfsBatched",
           .body_bytes_max = kBatchBytesMax,
           .rate = RateClass::kGit},
     Route{.method = "POST",
@@ -467,6 +492,8 @@ constexpr std::array kRoutes = {
           .handler = verify,
           .summary = "Whether a large file arrived with its size.",
           .source = kGitLfs,
+          .request = "application/vnd.git-lfs+json LfsObject|LfsObject",
+          .answer = "application/vnd.git-lfs+json LfsVerified",
           .body_bytes_max = 64 * 1024,
           .rate = RateClass::kGit},
     lock_row("POST", "/{prefix}/{repo.git}/info/lfs/locks/verify"),
@@ -479,6 +506,9 @@ constexpr std::array kRoutes = {
           .handler = put_object,
           .summary = "Receives a large file whole, by a link of the batch.",
           .source = kGitLfs,
+          .query = kObjectQuery,
+          .request = "*/*",
+          .answer = "none",
           .body_bytes_max = kObjectBytesMax,
           .make_sink = object_sink,
           .check = check_upload,
@@ -490,6 +520,10 @@ constexpr std::array kRoutes = {
           .handler = put_part,
           .summary = "Receives one part of a large file, by a link of the batch.",
           .source = "huggingface_hub lfs.py _upload_multi_part; @huggingface/hub commit",
+          .query = kObjectQuery,
+          .request = "*/*",
+          .answer = "none",
+          .answer_headers = "ETag",
           .body_bytes_max = kObjectBytesMax,
           .make_sink = part_sink,
           .check = check_part,
@@ -501,6 +535,9 @@ constexpr std::array kRoutes = {
           .handler = complete_upload,
           .summary = "Puts the parts of a large file together and checks the whole.",
           .source = "huggingface_hub lfs.py _upload_multi_part; @huggingface/hub commit",
+          .query = kCompletionQuery,
+          .request = "*/*",
+          .answer = "application/vnd.git-lfs+json Success",
           .body_bytes_max = kCompletionBytesMax,
           .check = check_complete,
           .rate = RateClass::kTransfers,
@@ -511,6 +548,9 @@ constexpr std::array kRoutes = {
           .handler = verify_by_link,
           .summary = "Whether a large file arrived with its size, by a link of the batch.",
           .source = kGitLfs,
+          .query = kLinkQuery,
+          .request = "application/vnd.git-lfs+json LfsSize|LfsSize",
+          .answer = "application/vnd.git-lfs+json LfsVerified",
           .body_bytes_max = 64 * 1024,
           .check = check_verify,
           .rate = RateClass::kTransfers},
@@ -520,6 +560,9 @@ constexpr std::array kRoutes = {
           .handler = get_object,
           .summary = "A large file, or ranges of it, by a link of the batch.",
           .source = kGitLfs,
+          .query = kLinkQuery,
+          .answer = "application/octet-stream",
+          .answer_headers = "ETag Accept-Ranges?",
           .check = check_download,
           .rate = RateClass::kTransfers},
 };

@@ -57,6 +57,8 @@ http::Response liked(Call& call) {
   return response;
 }
 
+constexpr std::array kCursorQuery = {kCursorParameter};
+
 constexpr std::array kRoutes = {
     Route{.method = "POST",
           .pattern = "/api/{types}/{repo}/like",
@@ -64,25 +66,34 @@ constexpr std::array kRoutes = {
           .handler = like,
           .summary = "Likes a repository.",
           .source = "a browser",
+          .request = "*/*",
+          .answer = "Nothing",
           .body_bytes_max = 64 * 1024},
     Route{.method = "DELETE",
           .pattern = "/api/{types}/{repo}/like",
           .allow = Allow::kSignedInWrite,
           .handler = unlike,
           .summary = "Likes it no longer.",
-          .source = "huggingface_hub hf_api.py unlike"},
+          .source = "huggingface_hub hf_api.py unlike",
+          .answer = "Nothing"},
     Route{.method = "GET",
           .pattern = "/api/{types}/{repo}/likers",
           .allow = Allow::kRepoSee,
           .handler = likers,
           .summary = "Who likes a repository, in pages.",
-          .source = "huggingface_hub hf_api.py list_repo_likers"},
+          .source = "huggingface_hub hf_api.py list_repo_likers",
+          .query = kCursorQuery,
+          .answer = "Users",
+          .answer_headers = "Link?"},
     Route{.method = "GET",
           .pattern = "/api/users/{user}/likes",
           .allow = Allow::kAnyone,
           .handler = liked,
           .summary = "What a person likes, as far as the caller sees it, in pages.",
-          .source = "huggingface_hub hf_api.py list_liked_repos"},
+          .source = "huggingface_hub hf_api.py list_liked_repos",
+          .query = kCursorQuery,
+          .answer = "LikedRepos",
+          .answer_headers = "Link?"},
 };
 
 }  // namespace

@@ -6,7 +6,9 @@
 #include "api/answer_memory.h"
 #include "api/api.h"
 #include "api/limits.h"
+#include "api/repo_query.h"
 #include "cards/cards.h"
+#include "hub/limits.h"
 #include "hub/listing.h"
 
 namespace hearth::api {
@@ -55,19 +57,114 @@ http::Response tags_by_type(Call& call) {
   return reply(cards::tags_by_type(datasets ? cards::RepoKind::kDataset : cards::RepoKind::kModel));
 }
 
+constexpr std::array kTrendingQuery = {
+    QueryParameter{.name = "type",
+                   .type = QueryParameter::Type::kText,
+                   .what = "Of which type; others are refused.",
+                   .values = "all|model|dataset|space"},
+    QueryParameter{.name = "limit",
+                   .type = QueryParameter::Type::kNumber,
+                   .what = "How many.",
+                   .min = 1,
+                   .max = kTrendingMax},
+};
+
+// Read in hub/listing.cc, ListRequest::parse.
+constexpr std::array kListQuery = {
+    QueryParameter{.name = "search",
+                   .type = QueryParameter::Type::kText,
+                   .what = "Words of the name, in any order.",
+                   .repeated = true},
+    QueryParameter{.name = "author",
+                   .type = QueryParameter::Type::kText,
+                   .what = "Only repositories of this account or organisation."},
+    QueryParameter{.name = "filter",
+                   .type = QueryParameter::Type::kText,
+                   .what = "Tags that all must be there.",
+                   .repeated = true},
+    QueryParameter{.name = "tags",
+                   .type = QueryParameter::Type::kText,
+                   .what = "The same as `filter`.",
+                   .repeated = true},
+    QueryParameter{.name = "gated",
+                   .type = QueryParameter::Type::kFlag,
+                   .what = "Only gated repositories, or only open ones."},
+    QueryParameter{.name = "pipeline_tag",
+                   .type = QueryParameter::Type::kText,
+                   .what = "Models of this task."},
+    QueryParameter{.name = "apps",
+                   .type = QueryParameter::Type::kText,
+                   .what = "Models for these applications; with commas between.",
+                   .repeated = true},
+    QueryParameter{.name = "inference",
+                   .type = QueryParameter::Type::kText,
+                   .what = "\"warm\": models that a provider serves, which none does here."},
+    QueryParameter{.name = "inference_provider",
+                   .type = QueryParameter::Type::kText,
+                   .what = "The same, by provider; with commas between.",
+                   .repeated = true},
+    QueryParameter{.name = "num_parameters",
+                   .type = QueryParameter::Type::kText,
+                   .what = "Models of a size: \"min:6B,max:128B\", either side may be absent."},
+    QueryParameter{.name = "models",
+                   .type = QueryParameter::Type::kText,
+                   .what = "Spaces that use these models; with commas between.",
+                   .repeated = true},
+    QueryParameter{.name = "datasets",
+                   .type = QueryParameter::Type::kText,
+                   .what = "Spaces that use these datasets; with commas between.",
+                   .repeated = true},
+    QueryParameter{
+        .name = "sort",
+        .type = QueryParameter::Type::kText,
+        .what = "By what; others are refused.",
+        .values =
+            "trendingScore|trending_score|lastModified|last_modified|modified|"
+            "createdAt|created_at|downloads|likes|likes30d|likes7d|num_parameters|mainSize|id"},
+    QueryParameter{.name = "direction",
+                   .type = QueryParameter::Type::kText,
+                   .what = "\"1\": the lowest first; \"-1\": the highest first.",
+                   .values = "1|-1"},
+    kExpandParameter,
+    QueryParameter{.name = "full",
+                   .type = QueryParameter::Type::kFlag,
+                   .what = "More fields: author, commit, dates and files."},
+    QueryParameter{.name = "cardData",
+                   .type = QueryParameter::Type::kFlag,
+                   .what = "With the metadata of the card."},
+    QueryParameter{.name = "config",
+                   .type = QueryParameter::Type::kFlag,
+                   .what = "Models: with what their config.json says."},
+    QueryParameter{.name = "fetch_config",
+                   .type = QueryParameter::Type::kFlag,
+                   .what = "The same as `config`."},
+    QueryParameter{.name = "linked",
+                   .type = QueryParameter::Type::kFlag,
+                   .what = "Spaces: with the models and datasets that they use."},
+    kCursorParameter,
+    QueryParameter{.name = "limit",
+                   .type = QueryParameter::Type::kNumber,
+                   .what = "How many in a page; fewer with files or cards.",
+                   .min = 1,
+                   .max = hub::kListPageMax},
+};
+
 constexpr std::array kRoutes = {
     Route{.method = "GET",
           .pattern = "/api/trending",
           .allow = Allow::kAnyone,
           .handler = trending,
           .summary = "What is downloaded most these days, as far as the caller sees it.",
-          .source = "operations.tsv, Get trending"},
+          .source = "operations.tsv, Get trending",
+          .query = kTrendingQuery,
+          .answer = "Trending"},
     Route{.method = "GET",
           .pattern = "/api/models-tags-by-type",
           .allow = Allow::kAnyone,
           .handler = tags_by_type,
           .summary = "The tags of models that have a fixed meaning, by type.",
           .source = "huggingface_hub hf_api.py get_model_tags",
+          .answer = "TagsByType",
           .any_credential = true},
     Route{.method = "GET",
           .pattern = "/api/datasets-tags-by-type",
@@ -75,6 +172,7 @@ constexpr std::array kRoutes = {
           .handler = tags_by_type,
           .summary = "The tags of datasets that have a fixed meaning, by type.",
           .source = "huggingface_hub hf_api.py get_dataset_tags",
+          .answer = "TagsByType",
           .any_credential = true},
     Route{.method = "GET",
           .pattern = "/api/{types}",
@@ -82,7 +180,10 @@ constexpr std::array kRoutes = {
           .handler = list,
           .summary = "Repositories that the caller may see, filtered, sorted, in pages.",
           .source = "huggingface_hub hf_api.py list_models, list_datasets, list_spaces; "
-                    "@huggingface/hub list-models"},
+                    "@huggingface/hub list-models",
+          .query = kListQuery,
+          .answer = "Repos",
+          .answer_headers = "Link?"},
 };
 
 }  // namespace

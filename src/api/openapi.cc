@@ -1,16 +1,18 @@
 // The OpenAPI 3.1 document, from the rows themselves. What it says of a row is what the row knows:
-// path, parameters, who may, how long a body may be. The shapes of bodies stand in
-// openapi_shapes.cc, for the answers that clients read most.
+// path, query, who may, how long a body may be, what comes in and what goes out.
 
 #include "api/openapi.h"
 
 #include "base/text.h"
 
 namespace hearth::api {
+
+/// Made by CMake from src/api/schemas: a JSON object a file.
+std::span<const std::string_view> schemas_json();
+
 namespace {
 
-// What Git LFS wants of its answers.
-constexpr std::string_view kLfsJson = "application/vnd.git-lfs+json";
+constexpr std::string_view kJson = "application/json";
 
 json::object reference(std::string_view name) {
   return {{"$ref", "#/components/" + std::string(name)}};
@@ -47,8 +49,10 @@ std::vector<Expanded> expand(std::string_view pattern) {
         append(one, "repo", {{"type", "string"}, {"minLength", 1}});
       } else if (part.starts_with('{')) {
         std::string_view name = part.substr(1, part.size() - 2);
-        if (name.ends_with('*')) name.remove_suffix(1);
+        const bool is_rest = name.ends_with('*');
+        if (is_rest) name.remove_suffix(1);
         append(one, name, {{"type", "string"}, {"minLength", 1}});
+        if (is_rest) one.parameters.back().as_object()["x-rest-of-path"] = true;
       } else if (!part.empty()) {
         one.path += "/" + std::string(part);
       }
@@ -58,6 +62,96 @@ std::vector<Expanded> expand(std::string_view pattern) {
     if (one.path.empty()) one.path = "/";
   }
   return all;
+}
+
+json::object schema_of(const QueryParameter& parameter) {
+  json::object schema;
+  switch (parameter.type) {
+    case QueryParameter::Type::kText:
+      schema["type"] = "string";
+      break;
+    case QueryParameter::Type::kFlag:
+      schema["type"] = "boolean";
+      break;
+    case QueryParameter::Type::kNumber:
+      schema["type"] = "integer";
+      schema["minimum"] = parameter.min;
+      if (parameter.max > 0) schema["maximum"] = parameter.max;
+      break;
+  }
+  if (!parameter.values.empty()) {
+    json::array values;
+    for (std::string_view value : split(parameter.values, '|')) values.emplace_back(value);
+    schema["enum"] = std::move(values);
+  }
+  if (!parameter.repeated) return schema;
+  return {{"type", "array"}, {"items", std::move(schema)}};
+}
+
+json::array query_of(const Route& route) {
+  json::array list;
+  for (const QueryParameter& parameter : route.query) {
+    json::object one{{"name", parameter.name},
+                     {"in", "query"},
+                     {"description", parameter.what},
+                     {"required", parameter.required},
+                     {"schema", schema_of(parameter)}};
+    if (parameter.repeated) {
+      one["style"] = "form";
+      one["explode"] = true;
+    }
+    list.push_back(std::move(one));
+  }
+  return list;
+}
+
+json::object content_of(std::string_view text) {
+  json::object content;
+  for (const BodyType& body : body_types(text)) {
+    json::object about;
+    if (!body.schema.empty()) {
+      about["schema"] = reference("schemas/" + std::string(body.schema));
+    }
+    content[body.media_type] = std::move(about);
+  }
+  return content;
+}
+
+json::object headers_of(std::string_view names) {
+  json::object headers;
+  for (std::string_view name : split(names, ' ')) {
+    if (name.empty()) continue;
+    const bool is_required = !name.ends_with('?');
+    if (!is_required) name.remove_suffix(1);
+    headers[name] = {{"required", is_required}, {"schema", {{"type", "string"}}}};
+  }
+  return headers;
+}
+
+json::object responses_of(const Route& route) {
+  json::object success{{"description", route.summary}};
+  if (json::object content = content_of(route.answer); !content.empty()) {
+    success["content"] = std::move(content);
+  }
+  if (json::object headers = headers_of(route.answer_headers); !headers.empty()) {
+    success["headers"] = std::move(headers);
+  }
+  json::object responses{{"2XX", std::move(success)},
+                         {"3XX", {{"description", "Moved, not changed, or go on there."}}}};
+  if (route.refusal.empty()) {
+    responses["4XX"] = reference("responses/Error");
+  } else {
+    responses["4XX"] = {{"description", "What is wrong and what to do."},
+                        {"content", content_of(route.refusal)}};
+  }
+  if (!route.not_built.empty()) {
+    responses["501"] = {
+        {"description", route.not_built},
+        {"content", {{kJson, {{"schema", reference("schemas/Error")}}}, {"text/html", {}}}}};
+  }
+  responses["503"] = reference("responses/Error");
+  responses["507"] = reference("responses/Error");
+  return responses;
 }
 
 bool wants_credential(Allow allow) {
@@ -71,28 +165,12 @@ json::object operation_of(const Route& route, std::string_view path) {
   json::object operation{{"summary", route.summary},
                          {"operationId", std::string(route.method) + " " + std::string(path)},
                          {"x-read-by", route.source}};
-  const Shape* shape = shape_of(route);
+  if (!route.query.empty()) operation["parameters"] = query_of(route);
   if (route.body_bytes_max > 0) {
-    json::object content;
-    if (shape != nullptr && !shape->request.empty()) {
-      content["application/json"] = {{"schema", json::parse(shape->request)}};
-    } else {
-      content["*/*"] = json::object{};
-    }
-    operation["requestBody"] = {{"content", std::move(content)},
+    operation["requestBody"] = {{"content", content_of(route.request)},
                                 {"x-bytes-max", route.body_bytes_max}};
   }
-  json::object success{{"description", route.summary}};
-  if (shape != nullptr && !shape->answer.empty()) {
-    json::object answer{{"schema", json::parse(shape->answer)}};
-    success["content"] = {{"application/json", answer}, {kLfsJson, answer}};
-  }
-  operation["responses"] = {{"2XX", std::move(success)},
-                            {"3XX", {{"description", "Moved, not changed, or go on there."}}},
-                            {"4XX", reference("responses/Error")},
-                            {"501", reference("responses/Error")},
-                            {"503", reference("responses/Error")},
-                            {"507", reference("responses/Error")}};
+  operation["responses"] = responses_of(route);
   if (route.own_credential) {
     operation["security"] = json::array{json::object{{"xet", json::array{}}}};
   } else if (wants_credential(route.allow)) {
@@ -104,20 +182,16 @@ json::object operation_of(const Route& route, std::string_view path) {
 }
 
 json::object components() {
-  json::object error{{"type", "object"},
-                     {"required", json::array{"error"}},
-                     {"properties", {{"error", {{"type", "string"}, {"minLength", 1}}}}}};
   json::object text{{"schema", {{"type", "string"}}}};
   json::object answer{
       {"description",
        "What is wrong and what to do, as a sentence. A browser's pages answer with HTML."},
       {"headers", {{"X-Error-Code", text}, {"X-Error-Message", text}, {"X-Request-Id", text}}},
       {"content",
-       {{"application/json", {{"schema", reference("schemas/Error")}}},
-        {kLfsJson, json::object{}},
+       {{kJson, {{"schema", reference("schemas/Error")}}},
         {"text/html", json::object{}},
         {"text/plain", json::object{}}}}};
-  return {{"schemas", {{"Error", std::move(error)}}},
+  return {{"schemas", schemas()},
           {"responses", {{"Error", std::move(answer)}}},
           {"securitySchemes",
            {{"token", {{"type", "http"}, {"scheme", "bearer"}}},
@@ -125,6 +199,31 @@ json::object components() {
 }
 
 }  // namespace
+
+std::vector<BodyType> body_types(std::string_view text) {
+  std::vector<BodyType> types;
+  if (text.empty() || text == "none") return types;
+  for (std::string_view one : split(text, '|')) {
+    const size_t space = one.find(' ');
+    if (space != std::string_view::npos) {
+      types.push_back({one.substr(0, space), one.substr(space + 1)});
+    } else if (one.find('/') == std::string_view::npos) {
+      types.push_back({kJson, one});
+    } else {
+      types.push_back({one, {}});
+    }
+  }
+  return types;
+}
+
+json::object schemas() {
+  json::object all;
+  for (std::string_view file : schemas_json()) {
+    json::value parsed = json::parse(file);
+    for (auto& [name, schema] : parsed.as_object()) all[name] = std::move(schema);
+  }
+  return all;
+}
 
 std::string openapi_json() {
   json::object paths;

@@ -4,6 +4,7 @@
 
 #include "api/answer_memory.h"
 #include "api/api.h"
+#include "api/repo_query.h"
 #include "base/text.h"
 #include "db/db.h"
 #include "hub/contents.h"
@@ -268,6 +269,16 @@ http::Response authorized(Call&) {
   return reply(json::object{{"success", true}});
 }
 
+constexpr std::array kInfoQuery = {
+    kExpandParameter,
+    QueryParameter{.name = "blobs",
+                   .type = QueryParameter::Type::kFlag,
+                   .what = "Whether files come with size and object id."},
+    QueryParameter{.name = "securityStatus",
+                   .type = QueryParameter::Type::kFlag,
+                   .what = "Whether what scans have found is told: nothing was scanned."},
+};
+
 constexpr std::array kRoutes = {
     Route{.method = "POST",
           .pattern = "/api/repos/create",
@@ -275,6 +286,10 @@ constexpr std::array kRoutes = {
           .handler = create,
           .summary = "Makes a repository with its first commit.",
           .source = "huggingface_hub hf_api.py create_repo; @huggingface/hub create-repo",
+          .request = "CreateRepo",
+          .answer = "CreatedRepo",
+          .answer_headers = "X-HF-Warning?",
+          .not_built = "For types of repositories that are not built: kernel and bucket.",
           .body_bytes_max = kCreateBytesMax},
     Route{.method = "DELETE",
           .pattern = "/api/repos/delete",
@@ -282,6 +297,9 @@ constexpr std::array kRoutes = {
           .handler = remove,
           .summary = "Deletes a repository.",
           .source = "huggingface_hub hf_api.py delete_repo",
+          .request = "NamedRepo",
+          .answer = "Success",
+          .not_built = "For types of repositories that are not built: kernel and bucket.",
           .body_bytes_max = kBodyBytesMax},
     Route{.method = "POST",
           .pattern = "/api/repos/move",
@@ -289,6 +307,9 @@ constexpr std::array kRoutes = {
           .handler = move,
           .summary = "Gives a repository another name; the old one leads to it.",
           .source = "huggingface_hub hf_api.py move_repo",
+          .request = "MoveRepo",
+          .answer = "MovedRepo",
+          .not_built = "For types of repositories that are not built: kernel and bucket.",
           .body_bytes_max = kBodyBytesMax},
     Route{.method = "POST",
           .pattern = "/api/{types}/{repo}/duplicate",
@@ -296,6 +317,9 @@ constexpr std::array kRoutes = {
           .handler = duplicate,
           .summary = "Makes a copy of a repository, with its history and its large files.",
           .source = "huggingface_hub hf_api.py duplicate_repo",
+          .request = "DuplicateRepo",
+          .answer = "DuplicatedRepo",
+          .answer_headers = "X-HF-Warning?",
           .body_bytes_max = kBodyBytesMax,
           .check = check_duplicate,
           // The history is copied before the answer: some minutes for one of many GiB.
@@ -306,31 +330,41 @@ constexpr std::array kRoutes = {
           .handler = settings,
           .summary = "Changes visibility, gating and discussions.",
           .source = "huggingface_hub hf_api.py update_repo_settings",
+          .request = "ChangeSettings",
+          .answer = "Settings",
           .body_bytes_max = kBodyBytesMax},
     Route{.method = "GET",
           .pattern = "/api/{types}/{repo}",
           .allow = Allow::kRepoSee,
           .handler = info,
           .summary = "What is known of a repository, at its default branch.",
-          .source = "huggingface_hub hf_api.py model_info, dataset_info, space_info"},
+          .source = "huggingface_hub hf_api.py model_info, dataset_info, space_info",
+          .query = kInfoQuery,
+          .answer = "RepoInfo",
+          .answer_headers = "X-Repo-Commit"},
     Route{.method = "GET",
           .pattern = "/api/{types}/{repo}/revision/{rev}",
           .allow = Allow::kRepoSee,
           .handler = revision_info,
           .summary = "The same at a revision.",
-          .source = "huggingface_hub hf_api.py repo_info; _snapshot_download.py"},
+          .source = "huggingface_hub hf_api.py repo_info; _snapshot_download.py",
+          .query = kInfoQuery,
+          .answer = "RepoInfo",
+          .answer_headers = "X-Repo-Commit"},
     Route{.method = "GET",
           .pattern = "/api/{types}/{repo}/auth-check",
           .allow = Allow::kRepoFiles,
           .handler = authorized,
           .summary = "Whether the caller may read the files.",
-          .source = "huggingface_hub hf_api.py auth_check"},
+          .source = "huggingface_hub hf_api.py auth_check",
+          .answer = "Success"},
     Route{.method = "GET",
           .pattern = "/api/{types}/{repo}/auth-check/write",
           .allow = Allow::kRepoWrite,
           .handler = authorized,
           .summary = "Whether the caller may write.",
-          .source = "huggingface_hub hf_api.py auth_check"},
+          .source = "huggingface_hub hf_api.py auth_check",
+          .answer = "Success"},
 };
 
 }  // namespace

@@ -1,6 +1,8 @@
 // The plain pages of signing in: login, logout, the approval of a device login, the set-up of a new
 // hub, and one's own access tokens. They work without scripts.
 
+#include <array>
+
 #include "api/api.h"
 #include "api/page.h"
 #include "base/text.h"
@@ -307,6 +309,18 @@ http::Response change_tokens(Call& call) {
   }
 }
 
+constexpr std::array kLoginQuery = {
+    QueryParameter{.name = "next",
+                   .type = QueryParameter::Type::kText,
+                   .what = "The path of this hub to go on to."},
+};
+
+constexpr std::array kDeviceQuery = {
+    QueryParameter{.name = "user_code",
+                   .type = QueryParameter::Type::kText,
+                   .what = "The code that the program shows."},
+};
+
 }  // namespace
 
 std::span<const Route> session_routes() {
@@ -318,6 +332,8 @@ std::span<const Route> session_routes() {
        .handler = show_login,
        .summary = "The page to log in; `next` is the path to go on to.",
        .source = kBrowser,
+       .query = kLoginQuery,
+       .answer = "text/html",
        .rate = RateClass::kPages},
       {.method = "POST",
        .pattern = "/login",
@@ -325,6 +341,8 @@ std::span<const Route> session_routes() {
        .handler = log_in,
        .summary = "Name and password for a session cookie.",
        .source = kBrowser,
+       .request = "application/x-www-form-urlencoded",
+       .answer = "text/html",
        .body_bytes_max = kFormBytesMax,
        .rate = RateClass::kLogin},
       {.method = "GET",
@@ -333,6 +351,7 @@ std::span<const Route> session_routes() {
        .handler = show_logout,
        .summary = "The page to log out.",
        .source = kBrowser,
+       .answer = "text/html",
        .rate = RateClass::kPages},
       {.method = "POST",
        .pattern = "/logout",
@@ -340,6 +359,8 @@ std::span<const Route> session_routes() {
        .handler = log_out,
        .summary = "Ends the session.",
        .source = kBrowser,
+       .request = "application/x-www-form-urlencoded",
+       .answer = "text/html",
        .body_bytes_max = kFormBytesMax,
        .rate = RateClass::kPages},
       {.method = "GET",
@@ -348,6 +369,8 @@ std::span<const Route> session_routes() {
        .handler = show_device,
        .summary = "The page where someone approves a device login; asks for a session first.",
        .source = "verification_uri of POST /oauth/device",
+       .query = kDeviceQuery,
+       .answer = "text/html",
        .rate = RateClass::kLogin},
       {.method = "POST",
        .pattern = "/device",
@@ -355,6 +378,8 @@ std::span<const Route> session_routes() {
        .handler = answer_device,
        .summary = "Approves or denies a device login; needs a session and the form of the page.",
        .source = kBrowser,
+       .request = "application/x-www-form-urlencoded",
+       .answer = "text/html",
        .body_bytes_max = kFormBytesMax,
        .rate = RateClass::kLogin},
       {.method = "GET",
@@ -363,6 +388,7 @@ std::span<const Route> session_routes() {
        .handler = show_setup,
        .summary = "The page of the single-use link that a new hub prints.",
        .source = kBrowser,
+       .answer = "text/html",
        .rate = RateClass::kLogin},
       {.method = "POST",
        .pattern = "/setup/{token}",
@@ -370,6 +396,8 @@ std::span<const Route> session_routes() {
        .handler = set_up,
        .summary = "Makes the first administrator.",
        .source = kBrowser,
+       .request = "application/x-www-form-urlencoded",
+       .answer = "text/html",
        .body_bytes_max = kFormBytesMax,
        .rate = RateClass::kLogin},
       {.method = "GET",
@@ -378,6 +406,7 @@ std::span<const Route> session_routes() {
        .handler = show_tokens,
        .summary = "One's own access tokens; asks for a session first.",
        .source = "huggingface_hub _login.py names this page",
+       .answer = "text/html",
        .rate = RateClass::kPages},
       {.method = "POST",
        .pattern = "/settings/tokens",
@@ -386,6 +415,8 @@ std::span<const Route> session_routes() {
        .summary = "Makes or revokes a token, or ends a program's sign-in; needs a session and the "
                   "form of the page.",
        .source = kBrowser,
+       .request = "application/x-www-form-urlencoded",
+       .answer = "text/html",
        .body_bytes_max = kFormBytesMax,
        .rate = RateClass::kLogin},
   };

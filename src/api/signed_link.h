@@ -29,4 +29,21 @@ std::string sign_link(const Call& call, Link link);
 /// not ours or too old; otherwise what Access says.
 void check_link(Call& call, std::string_view purpose, hub::RepoAction action);
 
+// The parameters of every signed link, for the lists of the rows that take one.
+inline constexpr QueryParameter kLinkRepo{.name = "repo",
+                                          .type = QueryParameter::Type::kText,
+                                          .what = "The id of the repository.",
+                                          .required = true};
+inline constexpr QueryParameter kLinkWho{.name = "who",
+                                         .type = QueryParameter::Type::kText,
+                                         .what = "The credential that the link was made with."};
+inline constexpr QueryParameter kLinkExpiry{.name = "exp",
+                                            .type = QueryParameter::Type::kNumber,
+                                            .what = "Until when, in seconds since 1970.",
+                                            .required = true};
+inline constexpr QueryParameter kLinkSignature{.name = "sig",
+                                               .type = QueryParameter::Type::kText,
+                                               .what = "The signature; the last of the query.",
+                                               .required = true};
+
 }  // namespace hearth::api

@@ -63,7 +63,7 @@ class Browser {
     if (!pairs.empty()) head.headers.set("Cookie", join(pairs, "; "));
 
     Call call(services_.get(), head);
-    call.route = &row(method, pattern);
+    call.set_route(row(method, pattern));
     call.params = params;
     call.body = std::move(body);
     if (!token.empty()) {

@@ -5,6 +5,7 @@
 #include "api/answer_memory.h"
 #include "api/api.h"
 #include "hub/contents.h"
+#include "hub/limits.h"
 
 namespace hearth::api {
 namespace {
@@ -112,37 +113,64 @@ http::Response paths_info(Call& call) {
   return reply(entries);
 }
 
+constexpr std::array kTreeQuery = {
+    QueryParameter{.name = "recursive",
+                   .type = QueryParameter::Type::kFlag,
+                   .what = "Whether what is in folders below is told, too."},
+    QueryParameter{.name = "expand",
+                   .type = QueryParameter::Type::kFlag,
+                   .what = "Whether each entry comes with its last commit."},
+    kCursorParameter,
+    QueryParameter{.name = "limit",
+                   .type = QueryParameter::Type::kNumber,
+                   .what = "How many in a page; at most 100 with expand.",
+                   .min = 1,
+                   .max = hub::kTreePageMax},
+};
+
 constexpr std::array kRoutes = {
     Route{.method = "GET",
           .pattern = "/api/{types}/{repo}/tree/{rev}",
           .allow = Allow::kRepoSee,
           .handler = tree,
           .summary = "The files and folders at a revision's root.",
-          .source = "huggingface_hub hf_api.py list_repo_tree"},
+          .source = "huggingface_hub hf_api.py list_repo_tree",
+          .query = kTreeQuery,
+          .answer = "TreeEntries",
+          .answer_headers = "X-Repo-Commit Link?"},
     Route{.method = "GET",
           .pattern = "/api/{types}/{repo}/tree/{rev}/{path*}",
           .allow = Allow::kRepoSee,
           .handler = tree,
           .summary = "The files and folders of one folder.",
-          .source = "huggingface_hub hf_api.py list_repo_tree"},
+          .source = "huggingface_hub hf_api.py list_repo_tree",
+          .query = kTreeQuery,
+          .answer = "TreeEntries",
+          .answer_headers = "X-Repo-Commit Link?"},
     Route{.method = "GET",
           .pattern = "/api/{types}/{repo}/treesize/{rev}",
           .allow = Allow::kRepoSee,
           .handler = tree_size,
           .summary = "How many bytes the files of a revision take up.",
-          .source = "operations.tsv, Get folder size"},
+          .source = "operations.tsv, Get folder size",
+          .answer = "TreeSize",
+          .answer_headers = "X-Repo-Commit"},
     Route{.method = "GET",
           .pattern = "/api/{types}/{repo}/treesize/{rev}/{path*}",
           .allow = Allow::kRepoSee,
           .handler = tree_size,
           .summary = "How many bytes the files of a folder take up.",
-          .source = "operations.tsv, Get folder size"},
+          .source = "operations.tsv, Get folder size",
+          .answer = "TreeSize",
+          .answer_headers = "X-Repo-Commit"},
     Route{.method = "POST",
           .pattern = "/api/{types}/{repo}/paths-info/{rev}",
           .allow = Allow::kRepoSee,
           .handler = paths_info,
           .summary = "What is known of some paths; those that do not exist are left out.",
           .source = "huggingface_hub hf_api.py get_paths_info; @huggingface/hub paths-info",
+          .request = "PathsInfo|application/x-www-form-urlencoded",
+          .answer = "TreeEntries",
           .body_bytes_max = kPathsBodyBytesMax},
 };
 

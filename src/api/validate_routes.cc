@@ -45,6 +45,9 @@ constexpr std::array kRoutes = {
           .handler = validate_yaml,
           .summary = "Checks the metadata of a README.md; 400 with its errors.",
           .source = "huggingface_hub hf_api.py _validate_yaml; repocard.py RepoCard.validate",
+          .request = "ValidateCard",
+          .answer = "CardValidation|text/plain",
+          .refusal = "CardRefusal|text/plain",
           .body_bytes_max = kBodyBytesMax},
 };
 

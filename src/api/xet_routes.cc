@@ -282,38 +282,76 @@ http::Response telemetry(Call&) {
 
 // ---- Rows ----
 
+constexpr std::array kWriteTokenQuery = {
+    QueryParameter{.name = "create_pr",
+                   .type = QueryParameter::Type::kFlag,
+                   .what = "Whether the upload is for a pull request that is not open yet."},
+};
+
+constexpr std::array kDataQuery = {
+    QueryParameter{.name = "r",
+                   .type = QueryParameter::Type::kText,
+                   .what = "The ranges that the link is for.",
+                   .required = true},
+    QueryParameter{
+        .name = "e", .type = QueryParameter::Type::kText, .what = "Until when.", .required = true},
+    QueryParameter{.name = "s",
+                   .type = QueryParameter::Type::kText,
+                   .what = "The signature.",
+                   .required = true},
+};
+
+constexpr std::array kFilesQuery = {
+    QueryParameter{.name = "file_id",
+                   .type = QueryParameter::Type::kText,
+                   .what = "The Xet hashes of the files.",
+                   .repeated = true},
+};
+
 constexpr std::string_view kHfXet = "hf-xet 1.8.0; older paths: 1.1.3, 1.2.0";
 
-constexpr Route cas_get(std::string_view pattern, Handler handler, std::string_view summary) {
+constexpr Route cas_get(std::string_view pattern, Handler handler, std::string_view summary,
+                        std::string_view answer) {
   return {.method = "GET",
           .pattern = pattern,
           .allow = Allow::kCustom,
           .handler = handler,
           .summary = summary,
           .source = kHfXet,
+          .answer = answer,
           .check = check_cas_read,
           .rate = RateClass::kTransfers,
           .own_credential = true};
 }
 
 constexpr Route cas_head(std::string_view pattern, Handler handler, std::string_view summary) {
-  Route row = cas_get(pattern, handler, summary);
+  Route row = cas_get(pattern, handler, summary, "none");
   row.method = "HEAD";
   return row;
 }
 
+constexpr Route several_row(std::string_view pattern) {
+  Route row = cas_get(pattern, reconstructions_by_query,
+                      "The plans of several files, named by file_id.", "XetReconstructions");
+  row.query = kFilesQuery;
+  return row;
+}
+
 constexpr Route chunk_row(std::string_view pattern) {
-  return cas_get(pattern, dedup_query, "A shard that tells where a chunk is stored already.");
+  return cas_get(pattern, dedup_query, "A shard that tells where a chunk is stored already.",
+                 kOctets);
 }
 
 constexpr Route post_row(std::string_view pattern, Handler handler, std::string_view summary,
-                         uint64_t body_bytes_max) {
+                         uint64_t body_bytes_max, std::string_view answer) {
   return {.method = "POST",
           .pattern = pattern,
           .allow = Allow::kCustom,
           .handler = handler,
           .summary = summary,
           .source = kHfXet,
+          .request = kOctets,
+          .answer = answer,
           .body_bytes_max = body_bytes_max,
           .check = check_cas_write,
           .rate = RateClass::kTransfers,
@@ -322,15 +360,15 @@ constexpr Route post_row(std::string_view pattern, Handler handler, std::string_
 
 constexpr Route xorb_row(std::string_view pattern) {
   Route row = post_row(pattern, post_xorb, "Stores a xorb after checking every chunk in it.",
-                       xet::kXorbBodyBytesMax);
+                       xet::kXorbBodyBytesMax, "StoredXorb");
   row.make_sink = xorb_sink;
   row.handler_wait_s = 600;
   return row;
 }
 
 constexpr Route shard_v1_row(std::string_view pattern) {
-  Route row =
-      post_row(pattern, post_shard_v1, "Registers the files of a shard.", xet::kShardBytesMax);
+  Route row = post_row(pattern, post_shard_v1, "Registers the files of a shard.",
+                       xet::kShardBytesMax, "StoredShard");
   row.handler_wait_s = 3600;  // Every new file is read once; old clients wait without a limit.
   return row;
 }
@@ -342,6 +380,8 @@ constexpr Route telemetry_row(std::string_view pattern) {
           .handler = telemetry,
           .summary = "Figures of a transfer; read and forgotten.",
           .source = kHfXet,
+          .request = "*/*",
+          .answer = "none",
           .body_bytes_max = kTelemetryBytesMax,
           .make_sink = forget,
           .own_credential = false};
@@ -353,28 +393,37 @@ constexpr std::array kRoutes = {
           .allow = Allow::kRepoFiles,
           .handler = read_token,
           .summary = "A token for reading chunks of this repository's files.",
-          .source = "huggingface_hub utils/_xet.py; hf-xet; @huggingface/hub XetBlob"},
+          .source = "huggingface_hub utils/_xet.py; hf-xet; @huggingface/hub XetBlob",
+          .answer = "XetToken",
+          .answer_headers = "X-Xet-Cas-Url X-Xet-Access-Token X-Xet-Token-Expiration"},
     Route{.method = "GET",
           .pattern = "/api/{types}/{repo}/xet-write-token/{rev}",
           .allow = Allow::kCustom,
           .handler = write_token,
           .summary = "A token for uploading chunks; rev may be None with create_pr=1.",
           .source = "huggingface_hub utils/_xet.py; hf-xet; @huggingface/hub uploadShards",
+          .query = kWriteTokenQuery,
+          .answer = "XetToken",
+          .answer_headers = "X-Xet-Cas-Url X-Xet-Access-Token X-Xet-Token-Expiration",
           .check = check_write_token},
 
     cas_get("/cas/v2/reconstructions/{hash}", reconstruction_v2,
-            "What to fetch to put a file, or a range of it, together."),
-    cas_get("/cas/v1/reconstructions/{hash}", reconstruction_v1, "The same with one URL a range."),
-    cas_get("/cas/reconstructions/{hash}", reconstruction_v1, "The same for hf-xet 1.2."),
-    cas_get("/cas/reconstruction/{hash}", reconstruction_v1, "The same for hf-xet 1.1."),
-    cas_get("/cas/v1/reconstructions", reconstructions_by_query,
-            "The plans of several files, named by file_id."),
+            "What to fetch to put a file, or a range of it, together.", "XetReconstructionV2"),
+    cas_get("/cas/v1/reconstructions/{hash}", reconstruction_v1, "The same with one URL a range.",
+            "XetReconstruction"),
+    cas_get("/cas/reconstructions/{hash}", reconstruction_v1, "The same for hf-xet 1.2.",
+            "XetReconstruction"),
+    cas_get("/cas/reconstruction/{hash}", reconstruction_v1, "The same for hf-xet 1.1.",
+            "XetReconstruction"),
+    several_row("/cas/v1/reconstructions"),
     Route{.method = "POST",
           .pattern = "/cas/v1/reconstructions",
           .allow = Allow::kCustom,
           .handler = reconstructions_by_body,
           .summary = "The plans of several files, named in a list.",
           .source = kHfXet,
+          .request = "XetFileNames",
+          .answer = "XetReconstructions",
           .body_bytes_max = 1 << 20,
           .check = check_cas_read,
           .rate = RateClass::kTransfers,
@@ -388,6 +437,9 @@ constexpr std::array kRoutes = {
           .handler = data,
           .summary = "Ranges of a xorb, as the signed URL allows.",
           .source = kHfXet,
+          .query = kDataQuery,
+          .answer = "application/octet-stream|multipart/byteranges",
+          .answer_headers = "Accept-Ranges Content-Range?",
           .check = check_data,
           .rate = RateClass::kTransfers},
 
@@ -397,13 +449,14 @@ constexpr std::array kRoutes = {
     chunk_row("/cas/chunk/default/{hash}"),
 
     post_row("/cas/v1/xorb-grants/default/{hash}", xorb_grant,
-             "Whether a xorb need not be sent (200); 404: send it.", kGrantBytesMax),
+             "Whether a xorb need not be sent (200); 404: send it.", kGrantBytesMax, "none"),
     xorb_row("/cas/v1/xorbs/default/{hash}"),
     xorb_row("/cas/xorbs/default/{hash}"),
     xorb_row("/cas/xorb/default/{hash}"),
 
     post_row("/cas/v2/shards", post_shard_v2,
-             "Registers the files of a shard and tells how far it is.", xet::kShardBytesMax),
+             "Registers the files of a shard and tells how far it is.", xet::kShardBytesMax,
+             "application/x-ndjson"),
     shard_v1_row("/cas/v1/shards"),
     shard_v1_row("/cas/shards"),
     shard_v1_row("/cas/shard/default/{shard}"),

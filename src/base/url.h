@@ -34,6 +34,11 @@ class Query {
   const std::vector<std::pair<std::string, std::string>>& items() const { return items_; }
   void set(std::string key, std::string value);
   void remove(std::string_view key);
+  /// Removes all whose key `is_wanted` does not hold for.
+  template <typename Predicate>
+  void keep_if(Predicate is_wanted) {
+    std::erase_if(items_, [&](const auto& item) { return !is_wanted(item.first); });
+  }
   std::string to_string() const;
 
  private:
