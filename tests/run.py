@@ -92,6 +92,9 @@ def clients(tally: Tally) -> None:
     python_suite("clients", "tests/clients", tally, lock="current")
     python_suite("clients without xet", "tests/clients/hub_test.py tests/clients/verify_test.py", tally, lock="current",
                  env={"HF_HUB_DISABLE_XET": "1"})
+    # Every answer against the OpenAPI document; without what starts its hub anew.
+    python_suite("clients through a witness", "tests/clients/hub_test.py tests/clients/git_test.py tests/clients/copies_test.py tests/clients/lfs_files_test.py tests/clients/listing_test.py tests/clients/ten_flows_test.py tests/clients/xet_test.py tests/clients/document_test.py",
+                 tally, lock="current", env={"HEARTH_TEST_FRONT": "witness"})
     for lock in ("hub-0.36", "hub-1.6"):
         python_suite(f"clients {lock}", "tests/clients/ten_flows_test.py tests/clients/verify_test.py", tally, lock=lock)
     python_suite("clients on postgresql", "tests/clients/ten_flows_test.py tests/clients/copies_test.py tests/clients/lfs_files_test.py tests/clients/rebuild_test.py tests/clients/verify_test.py tests/clients/quota_test.py", tally, lock="current",

@@ -179,7 +179,7 @@ std::span<const Route> oauth_routes() {
        .handler = start_device,
        .summary = "Begins a device login: a code for the program and one for the person.",
        .source = "huggingface_hub utils/_oauth_device.py request_device_code; RFC 8628 3.1",
-       .request = "application/x-www-form-urlencoded",
+       .request = "application/x-www-form-urlencoded DeviceLogin",
        .answer = "DeviceCode",
        .body_bytes_max = kFormBytesMax,
        .rate = RateClass::kLogin},

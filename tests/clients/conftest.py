@@ -71,6 +71,11 @@ def server() -> Server:
 
 
 @pytest.fixture(scope="session")
+def front() -> Front:
+    return _front
+
+
+@pytest.fixture(scope="session")
 def token() -> str:
     return os.environ["HF_TOKEN"]
 

@@ -124,3 +124,33 @@ def test_gcc_extensions_and_forbidden_words_are_absent():
 def test_every_parser_of_foreign_bytes_has_a_fuzzer():
     fuzzers = {path.stem for path in SRC.rglob("*_fuzz.cc")}
     assert len(fuzzers) >= 8, fuzzers
+
+
+# Read by a helper for every row that lists them: what the name stands for, and where it is read.
+SHARED_PARAMETERS = {"kCursorParameter": "cursor", "kExpandParameter": "expand", "kLinkRepo": "repo", "kLinkWho": "who",
+                     "kLinkExpiry": "exp", "kLinkSignature": "sig"}
+READ_ELSEWHERE = {"listing_routes.cc": "hub/listing.cc", "lfs_routes.cc": "api/signed_link.cc"}
+
+
+def parameters_read(text: str) -> set[str]:
+    pairs = re.findall(r'\bquery\.(?:get|get_all|has|flag|number)\(\s*"(\w+)"|\bcomma_list\(query, "(\w+)"', text)
+    return {first or second for first, second in pairs}
+
+
+def test_rows_list_what_their_handlers_read_of_the_query():
+    """A handler is given no other parameter (Call::set_route), and the OpenAPI document tells the lists."""
+    wrong, seen = [], 0
+    for path in sorted((SRC / "api").glob("*_routes.cc")):
+        text = path.read_text()
+        listed = set(re.findall(r'QueryParameter(?: \w+)?\{\s*\.name = "(\w+)"', text))
+        listed |= {name for constant, name in SHARED_PARAMETERS.items() if re.search(rf"\b{constant}\b", text)}
+        read = parameters_read(text)
+        if path.name in READ_ELSEWHERE:
+            read |= parameters_read((SRC / READ_ELSEWHERE[path.name]).read_text())
+            if path.name == "lfs_routes.cc":
+                read.add("sig")  # Cut off the end of the query as it came.
+        wrong += [f"{path.name} lists '{name}', which nothing reads" for name in sorted(listed - read)]
+        wrong += [f"{path.name} reads '{name}', which no row lists" for name in sorted(read - listed)]
+        seen += len(listed)
+    assert wrong == []
+    assert seen > 30

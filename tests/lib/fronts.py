@@ -1,9 +1,10 @@
 """What stands between the clients of a test and a hub: TLS of the hub's own, or a real nginx.
 
 A front starts the hub, and leaves in `server.url` what clients are told. Tests choose one by
-HEARTH_TEST_FRONT: tls, nginx or nginx-tls.
+HEARTH_TEST_FRONT: tls, nginx or nginx-tls; or witness, which holds the answers to the OpenAPI document (witness.py).
 """
 
+import json
 import os
 import shutil
 import socket
@@ -13,6 +14,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from lib import environments
 from lib.certificates import Authority
 from lib.server import Server
 
@@ -91,14 +93,19 @@ class Front:
 
     def __init__(self, server: Server, name: str | None = None, site: str | None = None) -> None:
         self.name = os.environ.get("HEARTH_TEST_FRONT", "") if name is None else name
-        assert self.name in ("", "tls", "nginx", "nginx-tls"), self.name
+        assert self.name in ("", "tls", "nginx", "nginx-tls", "witness"), self.name
         self.server = server
         self.nginx: Nginx | None = None
+        self.witness: subprocess.Popen | None = None
+        self._report = server.folder / "witness.ndjson"
         self._site = site or NGINX_SITE
 
     def start(self, *options: str) -> None:
         if self.name == "":
             self.server.start(*options)
+            return
+        if self.name == "witness":
+            self._start_witness(*options)
             return
         cert = key = None
         if self.name != "nginx":
@@ -115,6 +122,22 @@ class Front:
         self.nginx.start(self.server.url)
         self.server.url = url
 
+    def _start_witness(self, *options: str) -> None:
+        port = free_port()
+        url = f"http://localhost:{port}"
+        self.server.start("--public-url", url, *options)
+        self.witness = subprocess.Popen([str(environments.python_of("tools")), str(Path(__file__).with_name("witness.py")),
+                                         self.server.url, str(port), str(self._report)], stdout=subprocess.PIPE)
+        assert self.witness.stdout.readline() == b"ready\n", "the witness did not start"
+        self.server.url = url
+
+    def witnessed(self) -> list[dict]:
+        """What the witness noted of each answer."""
+        return [json.loads(line) for line in self._report.read_text().splitlines()]
+
     def stop(self) -> None:
         if self.nginx is not None:
             self.nginx.stop()
+        if self.witness is not None:
+            self.witness.terminate()
+            self.witness.wait()

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -26,6 +27,8 @@ class Server:
         self.process: subprocess.Popen | None = None
         self.url = ""
         self.env: dict[str, str] = {}
+        # Called with method, target, status, headers and body of each answer that request() gets.
+        self.on_answer: Callable[[str, str, int, dict[str, str], bytes], None] | None = None
 
     def start(self, *options: str, port: int = 0) -> "Server":
         log = open(self.folder / "server.log", "ab")
@@ -106,9 +109,12 @@ class Server:
             request.add_header("Authorization", f"Bearer {token}")
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
-                return answer.status, dict(answer.headers), answer.read()
+                status, given, content, target = answer.status, dict(answer.headers), answer.read(), answer.url
         except urllib.error.HTTPError as error:
-            return error.code, dict(error.headers), error.read()
+            status, given, content, target = error.code, dict(error.headers), error.read(), error.url
+        if self.on_answer is not None and target == self.url + path:  # Not after a redirect, which urllib follows.
+            self.on_answer(method, path, status, given, content)
+        return status, given, content
 
     def _database_option(self) -> list[str]:
         return ["--database", self.database] if self.database else []

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from lib.document import Document  # noqa: E402
 from lib.proven import Watcher  # noqa: E402
 from lib.server import Server  # noqa: E402
 
@@ -24,6 +25,18 @@ def server(request):
         yield hub
     finally:
         hub.remove()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def document(server) -> Document:
+    """Every answer of the run is held to it, those of server.request() here."""
+    known = Document(json.loads(server.request("GET", "/.well-known/openapi.json")[2]))
+
+    def check(*answer) -> None:
+        problems = known.problems(*answer)
+        assert problems == [], problems
+    server.on_answer = check
+    return known
 
 
 @pytest.fixture(scope="session")

@@ -159,3 +159,25 @@ def check(case: Case, answer: Answer, values: dict[str, str]) -> None:
         assert piece in answer.headers.get(name, ""), f"{name} lacks '{piece}': {said}"
     for piece in case.wanted_texts:
         assert piece.encode() in answer.body, f"the body lacks '{piece}': {said}"
+
+
+def check_document(document, case: Case, answer: Answer, values: dict[str, str]) -> None:
+    """The answer is one that the hub's OpenAPI document allows. Not for what is no HTTP, or is refused as such."""
+    parts = expand(case.request_line, values).decode("latin-1").split(" ")
+    is_plain = len(parts) == (3 if parts[-1].startswith("HTTP/") else 2) and parts[1].startswith("/")
+    if answer.status == 0 or not is_plain or any(line.lower().startswith("host:") for line in case.headers):
+        return
+    body = _unchunked(answer.body) if answer.headers.get("transfer-encoding") == "chunked" else answer.body
+    problems = document.problems(parts[0], parts[1], answer.status, answer.headers, body)
+    assert problems == [], f"{problems}: {answer.status} {answer.headers} {body[:500]!r}"
+
+
+def _unchunked(body: bytes) -> bytes:
+    result = b""
+    while body:
+        line, _, rest = body.partition(b"\r\n")
+        size = int(line.split(b";")[0], 16)
+        if size == 0:
+            break
+        result, body = result + rest[:size], rest[size + 2:]
+    return result

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from http_cases import VECTORS, Case, check, read_cases, send
+from http_cases import VECTORS, Case, check, check_document, read_cases, send
 
 HERE = Path(__file__).resolve().parent
 EXPECTED = json.loads((VECTORS / "expected.json").read_text())
@@ -45,10 +45,11 @@ def assert_nothing_was_stored(server, before: dict) -> None:
 
 
 @pytest.mark.parametrize("case", [case for _, case in CASES], ids=[f"{file}: {case.name}" for file, case in CASES])
-def test_case(server, values, case: Case):
+def test_case(server, values, document, case: Case):
     before = what_is_stored(server)
     answer = send(case, server.url, values)
     check(case, answer, values)
+    check_document(document, case, answer, values)
     if answer.status == 0 or answer.status >= 400:
         assert_nothing_was_stored(server, before)
     assert server.request("GET", "/health")[0] == 200
