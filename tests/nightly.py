@@ -191,7 +191,7 @@ def gc(options: argparse.Namespace, logs: Path) -> list[Row]:
     publish("50-gc", "Garbage collection", f"gc --gc-steps {options.gc_steps}", [row],
             "Lives of hubs of a thousand steps (uploads by Xet and LFS, commits, branches, squashes, deletions, bringing back, time that passes) with a "
             "collection after every eighth step, a quarter of them killed at a random durable step. After each, every file that any commit names is "
-            "compared; at the end of a life only what a commit needs is left, and the ledger says the same as a recount after every step.")
+            "compared; at the end of a life only what a commit needs is left, and the ledger says the same as a recount after every eighth step.")
     return [row]
 
 
@@ -234,7 +234,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000, help="on SQLite; a tenth of them on PostgreSQL")
     parser.add_argument("--flips", type=int, default=1000, help="bits, one after the other")
     parser.add_argument("--cuts", type=int, default=300, help="of the power")
-    parser.add_argument("--gc-steps", type=int, default=1_000_000, help="of random lives with collections; a core does about 40 a second")
+    parser.add_argument("--gc-steps", type=int, default=1_000_000, help="of random lives with collections; a core does about 200 a second")
     parser.add_argument("--io-errors", type=int, default=2000, help="system calls that fail")
     options = parser.parse_args()
     logs = ROOT / "build" / "nightly"

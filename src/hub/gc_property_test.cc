@@ -117,7 +117,7 @@ class Life {
     }
   }
 
-  /// The ledger says what a recount says, after each step.
+  /// The ledger says what a recount says.
   void check_ledger() {
     for (const Repo& repo : hub_.parts.repositories.list()) {
       auto git = hub_.parts.repositories.open_git(repo);
@@ -355,7 +355,8 @@ void live(TestHub& hub, uint64_t seed, uint64_t step_count, bool with_kills) {
   for (uint64_t step = 0; step < step_count && !::testing::Test::HasFailure(); ++step) {
     SCOPED_TRACE("step " + std::to_string(step));
     life.step();
-    life.check_ledger();
+    // A recount reads every repository: what is wrong after one step is still so a few later.
+    if (step % 8 == 0) life.check_ledger();
     if (life.roll(8) == 0) {
       if (with_kills && life.roll(4) == 0) {
         collect_and_be_killed(hub, 1 + life.roll(60));
