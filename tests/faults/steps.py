@@ -285,16 +285,17 @@ class Bench:
             self.reset()
             up = self.start(f"crash@{step}")
             answered = False
+            refused: Exception | None = None
             if up:
                 try:
                     way(self.hub)
                     answered = True
                     self._settle_or_die()
-                except Exception:  # It died; or died and so refused.
-                    pass
+                except Exception as error:  # It died; or died and so refused.
+                    refused = error
             if self._alive():
                 if not answered:
-                    outcome.problems.append(f"{where}: neither killed nor done")
+                    outcome.problems.append(f"{where}: neither killed nor done: {refused!r}")
                 break
             outcome.kills[name] = outcome.kills.get(name, 0) + 1
             self.server.stop(kill=True)
