@@ -9,160 +9,25 @@
 // would cost two system calls. The same tick asks the kernel whether peers of running handlers and
 // waiting streams have hung up.
 
-#include "http/connection.h"
-
 #include <algorithm>
 #include <array>
 
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <fcntl.h>
-#include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/log.h"
-#include "http/asio_types.h"
-#include "http/exchange.h"
-#include "http/head_parser.h"
-#include "http/inbox.h"
 #include "http/response_head.h"
-#include "http/tls.h"
-#include "http/transfer.h"
+#include "http/served.h"
 
 namespace hearth::http {
 namespace {
 
-using std::chrono::milliseconds;
-
-using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, Executor>;
-
-constexpr asio::use_awaitable_t<Executor> kAwait;
 constexpr size_t kReadBytes = 4 * 1024;       // One receive of a head; most are below 1 KiB.
 constexpr size_t kReadBodyBytes = 64 * 1024;  // One receive of a chunked or unwanted body.
 constexpr size_t kEmptyLinesMax = 4;  // Before a request line; old clients end bodies with CRLF.
 constexpr int kRetryAfterBusy = 2;    // Seconds; a full queue empties in about that.
-constexpr SteadyClock::time_point kNever = SteadyClock::time_point::max();
-
-// A coroutine waits for a pool job through this; shared with the job, which may end later.
-struct PoolCall {
-  explicit PoolCall(Executor executor) : signal(executor, kNever) {}
-  Timer signal;
-  bool done = false;  // Loop thread only.
-};
-
-// How waiting for a pool job ended: it ran, never ran, still runs, or the connection was cut.
-enum class Ran { kDone, kRefused, kOverdue, kCut };
-// How waiting for a descriptor ended.
-enum class Woken { kReady, kAlarm, kOverdue, kGone };
-
-// Counts the text of an answer while it is sent.
-class Held {
- public:
-  explicit Held(std::atomic<uint64_t>& all) : all_(all) {}
-  ~Held() { all_ -= bytes_; }
-  Held(const Held&) = delete;
-  Held& operator=(const Held&) = delete;
-  /// False: it would be too much.
-  bool add(uint64_t bytes, const Limits& limits) {
-    if (bytes > limits.held_short_bytes_max && all_ + bytes > limits.held_bytes_max) return false;
-    bytes_ += bytes;
-    all_ += bytes;
-    return true;
-  }
-
- private:
-  std::atomic<uint64_t>& all_;
-  uint64_t bytes_ = 0;
-};
-
-// Counts the connection out, after everything else of it is gone.
-struct Admission {
-  Shared& shared;
-  ~Admission() { shared.leave(); }
-};
-
-class Served : public Connection {
- public:
-  Served(ConnectionHost& host, Arrival arrival);
-  ~Served() override;
-  Served(const Served&) = delete;
-  Served& operator=(const Served&) = delete;
-
-  Task<> run();
-
-  void check_deadline(SteadyClock::time_point now) override;
-  bool watches_peer() const override { return watch_peer_; }
-  int native_socket() override { return socket_.native_handle(); }
-  void on_peer_gone() override;
-  void close_if_idle(SteadyClock::time_point since) override;
-  void cut() override;
-
- private:
-  Task<bool> begin_tls();
-  Task<bool> shake_hands();
-  Task<bool> serve_one();
-  Task<bool> read_head(std::optional<RequestHead>& head, std::optional<Refusal>& refusal);
-  Task<> decide(std::shared_ptr<Exchange> exchange);
-  Task<bool> take_body(std::shared_ptr<Exchange> exchange, RequestBody& body);
-  Task<bool> fill_block(std::span<uint8_t> block, RequestBody& body, size_t& filled,
-                        std::optional<Refusal>& refusal);
-  Task<bool> respond(std::shared_ptr<Exchange> exchange, bool& keep_alive);
-  Task<bool> send_part(std::shared_ptr<Exchange> exchange, Part& part, bool chunked, bool last);
-  Task<bool> send_generated(std::shared_ptr<Exchange> exchange, Generator& generator, bool chunked);
-  Task<bool> send_file(FileRange range);
-  Task<> refuse(Refusal refusal);
-  Task<bool> drain(RequestBody& body);
-  Task<> linger();
-
-  Task<Ran> on_pool(Pool& pool, Pool::Kind kind, std::function<void()> work, milliseconds wait,
-                    std::shared_ptr<Exchange> exchange);
-  Task<Woken> wait_for(int fd, Descriptor::wait_type what, milliseconds wait, milliseconds alarm);
-  Task<bool> receive(size_t bytes_max);
-  Task<size_t> read_some(std::span<uint8_t> room, error_code& error);
-  Task<size_t> read_tls(std::span<uint8_t> room, error_code& error);
-  Task<bool> send_all(Pieces pieces, bool more_follows);
-  Task<bool> send_sealed(Pieces pieces);
-  Task<bool> flush_tls();
-  Task<bool> wait_writable();
-  Task<bool> wait_until(Socket::wait_type ready);
-
-  void set_deadline(milliseconds from_now);
-  void interrupt();
-  // The request's time is over, or the peer is: handlers learn it.
-  void give_up() { peer_->set_gone(); }
-
-  Admission admission_;
-  ConnectionHost& host_;
-  Shared& shared_;
-  const Limits& limits_;
-  const Executor executor_;
-  Arrival arrival_;
-  Socket socket_;
-  std::unique_ptr<TlsSession> tls_;  // Null: bytes go as they are.
-  Inbox inbox_;
-  std::shared_ptr<PeerState> peer_ = std::make_shared<PeerState>();
-  std::shared_ptr<PoolCall> call_;    // While waiting for the pool.
-  std::optional<Descriptor> waited_;  // Our own duplicate of a sink's or generator's descriptor.
-  int waited_number_ = -1;            // Which descriptor that duplicates.
-  Timer pause_;
-
-  SteadyClock::time_point deadline_ = kNever;
-  bool expired_ = false;  // The deadline has passed since it was set.
-  bool idle_ = true;      // Between requests, since:
-  SteadyClock::time_point idle_since_ = SteadyClock::now();
-  bool first_ = true;  // No request was served yet.
-  bool cut_ = false;
-  bool watch_peer_ = false;
-  bool abandoned_ = false;   // A pool thread may still be at work on this request.
-  uint64_t sent_bytes_ = 0;  // On this connection, heads too.
-  uint64_t head_bytes_ = 0;  // Of the current response's head.
-};
 
 Error busy() {
   return Error(ErrorKind::kUnavailable, "The server is busy. Please retry in a moment.",
@@ -173,6 +38,20 @@ Error busy() {
 Task<> serve(std::unique_ptr<Served> connection) {
   co_await connection->run();
 }
+
+// What escapes from a coroutine is a bug; it costs one connection, not the server.
+void log_escaped(std::exception_ptr error) {
+  if (!error) return;
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& escaped) {
+    log_error("http: a connection's coroutine threw: {}", escaped.what());
+  } catch (...) {
+    log_error("http: a connection's coroutine threw");
+  }
+}
+
+}  // namespace
 
 Served::Served(ConnectionHost& host, Arrival arrival)
     : admission_{host.shared()},
@@ -515,110 +394,6 @@ Task<bool> Served::respond(std::shared_ptr<Exchange> exchange, bool& keep_alive)
   co_return true;
 }
 
-Task<bool> Served::send_part(std::shared_ptr<Exchange> exchange, Part& part, bool chunked,
-                             bool last) {
-  if (auto* generator = std::get_if<std::unique_ptr<Generator>>(&part)) {
-    co_return co_await send_generated(exchange, **generator, chunked);
-  }
-  auto* text = std::get_if<std::string>(&part);
-  auto* file = std::get_if<FileRange>(&part);
-  const uint64_t length_bytes = text ? text->size() : file->length_bytes;
-  if (chunked) {
-    std::string line = fmt::format("{:x}\r\n", length_bytes);
-    if (!co_await send_all({line}, true)) co_return false;
-  }
-  bool sent = text ? co_await send_all({*text}, chunked || !last) : co_await send_file(*file);
-  if (sent && chunked) sent = co_await send_all({"\r\n"}, true);
-  co_return sent;
-}
-
-Task<bool> Served::send_generated(std::shared_ptr<Exchange> exchange, Generator& generator,
-                                  bool chunked) {
-  const milliseconds own = generator.idle_max();
-  const milliseconds idle_max = own.count() > 0 ? own : limits_.stream_idle;
-  exchange->made_bytes = 0;
-  SteadyClock::time_point last_bytes = SteadyClock::now();
-  while (true) {
-    const auto silent = std::chrono::duration_cast<milliseconds>(SteadyClock::now() - last_bytes);
-    const milliseconds left = idle_max > silent ? idle_max - silent : milliseconds{0};
-    const int fd = generator.wait_fd();
-    if (fd >= 0) {
-      Woken woken = co_await wait_for(fd, Descriptor::wait_read, left, generator.wake_every());
-      if (woken == Woken::kOverdue) ++shared_.counters.timeouts;
-      if (woken == Woken::kOverdue || woken == Woken::kGone) co_return false;
-    }
-    Ran ran = co_await on_pool(
-        shared_.pool, Pool::Kind::kBegun, [exchange, &generator] { exchange->generate(generator); },
-        std::max(left, limits_.tick), nullptr);
-    if (ran != Ran::kDone || peer_->gone() || exchange->generator_failed) co_return false;
-
-    if (!exchange->made.empty()) {
-      bool sent = false;
-      if (chunked) {
-        std::string line = fmt::format("{:x}\r\n", exchange->made.size());
-        sent = co_await send_all({line, exchange->made, "\r\n"}, false);
-      } else {
-        sent = co_await send_all({exchange->made}, false);
-      }
-      if (!sent) co_return false;
-      last_bytes = SteadyClock::now();
-    } else if (exchange->more) {
-      if (left.count() == 0) {
-        ++shared_.counters.timeouts;
-        co_return false;
-      }
-      if (fd < 0) {
-        watch_peer_ = true;
-        error_code ignored;
-        pause_.expires_after(limits_.tick);
-        co_await pause_.async_wait(asio::redirect_error(kAwait, ignored));
-        watch_peer_ = false;
-        if (cut_ || peer_->gone()) co_return false;
-      }
-    }
-    if (!exchange->more) break;
-  }
-  co_return true;
-}
-
-Task<bool> Served::send_file(FileRange range) {
-  uint64_t offset_bytes = range.offset_bytes;
-  uint64_t left_bytes = range.length_bytes;
-  while (left_bytes > 0) {
-    const uint64_t step_bytes = std::min(left_bytes, limits_.send_step_bytes);
-    FileLeft step{offset_bytes, step_bytes};
-    // sendfile would wait for the disk on this thread, and comparing takes its time; let a pool
-    // thread do that.
-    if (!is_cached(*range.fd, step) ||
-        (range.check && !range.check->is_fresh(offset_bytes, step_bytes))) {
-      auto good = std::make_shared<bool>(true);
-      Ran ran = co_await on_pool(
-          shared_.disk_pool, Pool::Kind::kBegun,
-          [file = range.fd, check = range.check, step, good] {
-            read_ahead(*file, step);
-            if (check) *good = check->is_good(step.offset_bytes, step.length_bytes);
-          },
-          limits_.stream_idle, nullptr);
-      if (ran != Ran::kDone || !*good) co_return false;
-    }
-    while (tls_ && step.length_bytes > 0) {
-      if (!tls_->seal_file(*range.fd, step, sent_bytes_)) co_return false;
-      if (!co_await flush_tls()) co_return false;
-    }
-    while (step.length_bytes > 0) {
-      Sent sent = send_from_file(socket_.native_handle(), *range.fd, step, sent_bytes_);
-      if (sent == Sent::kFailed) co_return false;
-      if (sent == Sent::kWouldBlock && !co_await wait_writable()) co_return false;
-    }
-    offset_bytes += step_bytes;
-    left_bytes -= step_bytes;
-    // A peer that reads as fast as we send must not keep the loop from the others.
-    if (left_bytes > 0) co_await asio::post(executor_, kAwait);
-    if (cut_) co_return false;
-  }
-  co_return true;
-}
-
 // Answers a head that never became a request, and ends the connection.
 Task<> Served::refuse(Refusal refusal) {
   ++shared_.counters.requests_malformed;
@@ -719,136 +494,6 @@ Task<Ran> Served::on_pool(Pool& pool, Pool::Kind kind, std::function<void()> wor
   co_return ran;
 }
 
-// Waits until `fd` is ready, at most `wait`; an `alarm` above zero ends the wait earlier.
-Task<Woken> Served::wait_for(int fd, Descriptor::wait_type what, milliseconds wait,
-                             milliseconds alarm) {
-  pollfd now_ready{fd, static_cast<short>(what == Descriptor::wait_read ? POLLIN : POLLOUT), 0};
-  if (poll(&now_ready, 1, 0) != 0) co_return Woken::kReady;
-  if (waited_number_ != fd) {
-    // A duplicate, so that whoever owns `fd` may close it without confusing the reactor.
-    error_code error;
-    waited_.reset();
-    waited_.emplace(executor_);
-    int duplicate = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (duplicate >= 0) waited_->assign(duplicate, error);
-    if (duplicate < 0 || error) {
-      log_error("http: a descriptor cannot be waited for");
-      if (duplicate >= 0) ::close(duplicate);
-      co_return Woken::kGone;
-    }
-    waited_number_ = fd;
-  }
-  const bool alarmed = alarm.count() > 0 && alarm < wait;
-  set_deadline(alarmed ? alarm : wait);
-  watch_peer_ = true;
-  error_code error;
-  co_await waited_->async_wait(what, asio::redirect_error(kAwait, error));
-  watch_peer_ = false;
-  deadline_ = kNever;
-  if (cut_ || peer_->gone()) co_return Woken::kGone;
-  if (!error) co_return Woken::kReady;
-  if (expired_) co_return alarmed ? Woken::kAlarm : Woken::kOverdue;
-  co_return Woken::kGone;
-}
-
-// Appends to the inbox. False: end, error, or the deadline has passed.
-Task<bool> Served::receive(size_t bytes_max) {
-  std::span<char> room = inbox_.prepare(bytes_max);
-  error_code error;
-  size_t count = co_await read_some({reinterpret_cast<uint8_t*>(room.data()), room.size()}, error);
-  if (error || count == 0) co_return false;
-  inbox_.commit(count);
-  co_return true;
-}
-
-// Not a coroutine, so that a plain connection has no frame more for it. `error` and the room live
-// in the awaiting frame.
-Task<size_t> Served::read_some(std::span<uint8_t> room, error_code& error) {
-  if (tls_) return read_tls(room, error);
-  return socket_.async_read_some(asio::buffer(room.data(), room.size()),
-                                 asio::redirect_error(kAwait, error));
-}
-
-// 0 with an error: the deadline has passed; without: the end, or TLS that is broken.
-Task<size_t> Served::read_tls(std::span<uint8_t> room, error_code& error) {
-  while (true) {
-    size_t count = 0;
-    const TlsStep step = tls_->read(room, count);
-    // Answers of the protocol's own. They are a few bytes; what the socket does not take now goes
-    // with the next ones.
-    if (tls_->flush() == Sent::kFailed) co_return 0;
-    if (step != TlsStep::kWantsRead) co_return count;
-    co_await socket_.async_wait(Socket::wait_read, asio::redirect_error(kAwait, error));
-    if (error || cut_) co_return 0;
-  }
-}
-
-// Sends the pieces, which live in the awaiting frames. Waits as long as there is progress.
-Task<bool> Served::send_all(Pieces pieces, bool more_follows) {
-  if (tls_) co_return co_await send_sealed(pieces);
-  while (true) {
-    switch (send_pieces(socket_.native_handle(), pieces, more_follows, sent_bytes_)) {
-      case Sent::kAll:
-        co_return true;
-      case Sent::kFailed:
-        give_up();
-        co_return false;
-      case Sent::kWouldBlock:
-        if (!co_await wait_writable()) co_return false;
-    }
-  }
-}
-
-Task<bool> Served::send_sealed(Pieces pieces) {
-  while (std::any_of(pieces.begin(), pieces.end(), [](auto piece) { return !piece.empty(); })) {
-    if (!tls_->seal(pieces, sent_bytes_)) {
-      give_up();
-      co_return false;
-    }
-    if (!co_await flush_tls()) co_return false;
-  }
-  co_return true;
-}
-
-// Sends what is encrypted. Waits as long as there is progress.
-Task<bool> Served::flush_tls() {
-  while (true) {
-    switch (tls_->flush()) {
-      case Sent::kAll:
-        co_return true;
-      case Sent::kFailed:
-        give_up();
-        co_return false;
-      case Sent::kWouldBlock:
-        if (!co_await wait_writable()) co_return false;
-    }
-  }
-}
-
-// Under the deadline that is set.
-Task<bool> Served::wait_until(Socket::wait_type ready) {
-  if (cut_) co_return false;
-  error_code error;
-  co_await socket_.async_wait(ready, asio::redirect_error(kAwait, error));
-  co_return !error && !cut_;
-}
-
-Task<bool> Served::wait_writable() {
-  if (cut_) co_return false;
-  set_deadline(limits_.stream_idle);
-  error_code error;
-  co_await socket_.async_wait(Socket::wait_write, asio::redirect_error(kAwait, error));
-  deadline_ = kNever;
-  if (expired_) {
-    ++shared_.counters.timeouts;
-    // Else the kernel keeps what was not taken, megabytes for each, for as long as the peer likes.
-    const struct linger at_once{.l_onoff = 1, .l_linger = 0};
-    setsockopt(socket_.native_handle(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-  }
-  if (error) give_up();
-  co_return !error && !cut_;
-}
-
 void Served::set_deadline(milliseconds from_now) {
   deadline_ = SteadyClock::now() + from_now;
   expired_ = false;
@@ -888,20 +533,6 @@ void Served::cut() {
   error_code ignored;
   socket_.close(ignored);
 }
-
-// What escapes from a coroutine is a bug; it costs one connection, not the server.
-void log_escaped(std::exception_ptr error) {
-  if (!error) return;
-  try {
-    std::rethrow_exception(error);
-  } catch (const std::exception& escaped) {
-    log_error("http: a connection's coroutine threw: {}", escaped.what());
-  } catch (...) {
-    log_error("http: a connection's coroutine threw");
-  }
-}
-
-}  // namespace
 
 void start_connection(ConnectionHost& host, Arrival arrival) {
   try {
