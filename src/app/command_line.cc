@@ -243,13 +243,12 @@ class CommandLine {
         ->required();
     remove->add_flag("--yes", repo_delete_.yes, "Do not ask");
     remove->add_flag("--for-good", repo_delete_.for_good, "Nobody can bring it back");
-    add_keeping_options(*remove, settings_[remove]);
+    add_undelete_option(*remove, settings_[remove]);
     act(remove, [this](Instance& instance) { repo_delete(instance, repo_delete_); });
 
     CLI::App* deleted = add(*repos, "deleted", "List deleted repositories that can be brought back",
                             "  hearth repo deleted --json\n");
     json_flag(deleted);
-    add_keeping_options(*deleted, settings_[deleted]);
     act(deleted, [this](Instance& instance) { repo_deleted(instance, as_json_); });
 
     CLI::App* undelete =
@@ -328,7 +327,7 @@ class CommandLine {
                        "(--gc-interval-hours).\n");
     gc->add_flag("--dry-run", gc_.dry_run, "Only say what would go");
     gc->add_flag("--json", gc_.as_json, "Print JSON, for programs");
-    add_keeping_options(*gc, settings_[gc]);
+    add_gc_options(*gc, settings_[gc]);
     act(gc, [this](Instance& instance) { gc_command(instance, gc_); });
 
     CLI::App* scrub = add(root_, "scrub", "Read all that is stored, and note what is damaged",

@@ -36,13 +36,12 @@ void repo_deleted(Instance& instance, bool as_json) {
   std::vector<std::vector<std::string>> rows = {
       {"ID", "TYPE", "REPOSITORY", "DELETED", "KEPT UNTIL"}};
   for (const hub::DeletedRepo& gone : instance.parts.repositories.deleted()) {
-    int64_t until_ms = gone.deleted_ms + instance.context().undelete_ms;
     json::object entry = repo_object(gone.repo);
     entry["deletedAt"] = iso8601_ms(gone.deleted_ms);
-    entry["keptUntil"] = iso8601_ms(until_ms);
+    entry["keptUntil"] = iso8601_ms(gone.kept_until_ms);
     list.push_back(std::move(entry));
     rows.push_back({gone.repo.id, std::string(hub::to_string(gone.repo.type)),
-                    gone.repo.repo_id.full(), iso8601_ms(gone.deleted_ms), iso8601_ms(until_ms)});
+                    gone.repo.repo_id.full(), iso8601_ms(gone.deleted_ms), iso8601_ms(gone.kept_until_ms)});
   }
   as_json ? say_json(list) : say_table(rows);
 }

@@ -143,13 +143,16 @@ void add_common_options(CLI::App& command, Settings& settings) {
       ->capture_default_str();
 }
 
-void add_keeping_options(CLI::App& command, Settings& settings) {
+void add_undelete_option(CLI::App& command, Settings& settings) {
   command
       .add_option("--undelete-days", settings.undelete_days,
-                  "How long a deleted repository can be brought back; 0: not at all")
+                  "How long a repository that is deleted now can be brought back; 0: not at all")
       ->envname("HEARTH_UNDELETE_DAYS")
       ->check(CLI::Range(0, 3650))
       ->capture_default_str();
+}
+
+void add_gc_options(CLI::App& command, Settings& settings) {
   command
       .add_option("--gc-delay-hours", settings.gc_delay_hours,
                   "How long a large file is kept that no commit names")
@@ -229,7 +232,8 @@ void add_quota_options(CLI::App& command, Settings& settings) {
 }
 
 void add_server_options(CLI::App& command, Settings& settings) {
-  add_keeping_options(command, settings);
+  add_undelete_option(command, settings);
+  add_gc_options(command, settings);
   add_rate_options(command, settings.rate_limits);
   add_quota_options(command, settings);
   command

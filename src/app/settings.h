@@ -87,8 +87,10 @@ void load_config_file(int argc, const char* const* argv);
 
 /// Adds the options that every command takes: --data, --database, --log-level.
 void add_common_options(CLI::App& command, Settings& settings);
-/// Adds the options that say how long what is not in use any more is kept.
-void add_keeping_options(CLI::App& command, Settings& settings);
+/// Adds the option that says how long a deleted repository is kept.
+void add_undelete_option(CLI::App& command, Settings& settings);
+/// Adds the options that say how long other things are kept that are not in use any more.
+void add_gc_options(CLI::App& command, Settings& settings);
 /// Adds the options that say how much namespaces may store.
 void add_quota_options(CLI::App& command, Settings& settings);
 /// Adds the options of `serve`, those that say how long things are kept among them.

@@ -52,10 +52,10 @@ class Held {
   Held& operator=(const Held&) = delete;
   /// False: it would be too much.
   bool add(uint64_t bytes, const Limits& limits) {
-    if (bytes > limits.held_short_bytes_max && all_ + bytes > limits.held_bytes_max) return false;
+    // Added first: two that ask at once must not both see the room for one.
+    const uint64_t before = all_.fetch_add(bytes);
     bytes_ += bytes;
-    all_ += bytes;
-    return true;
+    return bytes <= limits.held_short_bytes_max || before + bytes <= limits.held_bytes_max;
   }
 
  private:

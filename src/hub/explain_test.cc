@@ -15,8 +15,8 @@ class ExplainEnvironment : public testing::Environment {
     // Tables that stay small, or that only the command line lists whole; and the subqueries of
     // hub/listing_query_store, whose own tables have lines of their own. "every_one" is what verify
     // reads whole.
-    for (const std::string& scan :
-         recorder_.scans({"setup_link", "schema_version", "sqlite_schema", "d", "counted", "every_one"})) {
+    for (const std::string& scan : recorder_.scans(
+             {"setup_link", "schema_version", "sqlite_schema", "d", "counted", "every_one"})) {
       ADD_FAILURE() << "reads the whole table " << scan;
     }
   }

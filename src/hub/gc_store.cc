@@ -19,6 +19,12 @@ void put_gc_row(db::Tx& tx, std::string_view repo_id, const GcRepoRow& row) {
   tx.execute(kSql, {repo_id, row.marked_refs, row.rights_due, row.git_refs, row.git_done_ms});
 }
 
+void set_rights_due(db::Tx& tx, std::string_view repo_id) {
+  GcRepoRow row = find_gc_row(tx, repo_id);
+  row.rights_due = true;
+  put_gc_row(tx, repo_id, row);
+}
+
 bool any_to_mark(db::Tx& tx, std::string_view repo_id) {
   constexpr std::string_view kSql =
       "SELECT 1 FROM repo_lfs l WHERE l.repo_id = ?1 AND (l.unused_ms IS NOT NULL OR NOT EXISTS"

@@ -23,6 +23,8 @@ struct GcRepoRow {
 
 GcRepoRow find_gc_row(db::Tx& tx, std::string_view repo_id);
 void put_gc_row(db::Tx& tx, std::string_view repo_id, const GcRepoRow& row);
+/// The repository has objects no more: the next collection compares its rights to xorbs.
+void set_rights_due(db::Tx& tx, std::string_view repo_id);
 
 /// Whether the repository has an object that no pointer names, or one that is marked as unused.
 bool any_to_mark(db::Tx& tx, std::string_view repo_id);

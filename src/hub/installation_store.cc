@@ -10,7 +10,8 @@
 namespace hearth::hub {
 namespace {
 
-constexpr std::string_view kFind = "SELECT id, hub_id, tags_known FROM installation WHERE only_one = 1";
+constexpr std::string_view kFind =
+    "SELECT id, hub_id, tags_known FROM installation WHERE only_one = 1";
 constexpr std::string_view kInsert =
     "INSERT INTO installation (only_one, id, hub_id, created_ms, tags_known)"
     " VALUES (1, ?1, ?1, ?2, ?3) ON CONFLICT (only_one) DO NOTHING";
@@ -31,9 +32,9 @@ std::optional<Installation> find(db::Database& database) {
 }
 
 [[noreturn]] void refuse(const fs::path& data_dir, const std::string& why) {
-  throw Error(ErrorKind::kConflict,
-              "The data folder " + data_dir.string() + " and the database do not belong together: " +
-                  why + " Check --data and --database.");
+  throw Error(ErrorKind::kConflict, "The data folder " + data_dir.string() +
+                                        " and the database do not belong together: " + why +
+                                        " Check --data and --database.");
 }
 
 bool has_repositories(const fs::path& data_dir) {

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "db/db.h"
 #include "git/git.h"
+#include "hub/gc_store.h"
 #include "hub/git_dir.h"
 #include "hub/ledger.h"
 #include "hub/lfs_files_store.h"
@@ -92,6 +93,7 @@ void LfsFiles::remove(const Caller& caller, const Repo& repo, const Deletion& de
   context_.database->write([&](db::Tx& tx) {
     if (!lock_repo_row(tx, repo.id)) return;
     xet::XetStore::forget_objects(tx, repo.id, sha256s);
+    set_rights_due(tx, repo.id);
     StorageChange storage(tx, repo.id, sha256s);
     insert_lfs_deletions(tx, repo.id, sha256s, caller.actor(), context_.clock->now_ms());
     storage.record(0, nullptr);

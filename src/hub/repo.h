@@ -64,6 +64,7 @@ struct Repo {
 struct DeletedRepo {
   Repo repo;
   int64_t deleted_ms = 0;
+  int64_t kept_until_ms = 0;  // Then it goes for good, with the next collection.
 };
 
 }  // namespace hearth::hub

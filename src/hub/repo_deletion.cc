@@ -46,7 +46,8 @@ NewTask folder_task(std::string_view kind, const std::string& repo_id) {
 void Repositories::remove(const Actor& by, const Repo& repo) {
   if (context_.undelete_ms == 0) return remove_for_good(by, repo);
   context_.database->write([&](db::Tx& tx) {
-    if (!mark_repo_deleted(tx, repo.id, context_.clock->now_ms())) throw_not_found();
+    int64_t now_ms = context_.clock->now_ms();
+    if (!mark_repo_deleted(tx, repo.id, now_ms, now_ms + context_.undelete_ms)) throw_not_found();
     context_.audit->append(tx, by, "repo.delete", repo.id, detail_of(repo));
   });
 }
@@ -56,9 +57,9 @@ void Repositories::remove_for_good(const Actor& by, const Repo& repo) {
 }
 
 bool Repositories::remove_rows(const Actor& by, const Repo& repo,
-                               std::optional<int64_t> deleted_before_ms) {
+                               std::optional<int64_t> kept_until_before_ms) {
   bool removed = context_.database->write([&](db::Tx& tx) {
-    if (!delete_repo_row(tx, repo.id, deleted_before_ms)) return false;
+    if (!delete_repo_row(tx, repo.id, kept_until_before_ms)) return false;
     xet::XetStore::forget_repo(tx, repo.id);
     json::object detail = detail_of(repo);
     detail["forGood"] = true;
@@ -124,16 +125,15 @@ Repo Repositories::undelete(const Actor& by, const Repo& repo, const std::option
 }
 
 std::vector<DeletedRepo> Repositories::overdue() {
-  int64_t before_ms = context_.clock->now_ms() - context_.undelete_ms;
-  return context_.database->read([&](db::Tx& tx) { return list_deleted_repo_rows(tx, before_ms); });
+  int64_t now_ms = context_.clock->now_ms();
+  return context_.database->read([&](db::Tx& tx) { return list_deleted_repo_rows(tx, now_ms); });
 }
 
 std::vector<DeletedRepo> Repositories::remove_overdue(const Actor& by) {
-  int64_t before_ms = context_.clock->now_ms() - context_.undelete_ms;
+  int64_t now_ms = context_.clock->now_ms();
   auto list = overdue();
   // One that was brought back in this moment stays.
-  std::erase_if(list,
-                [&](const DeletedRepo& gone) { return !remove_rows(by, gone.repo, before_ms); });
+  std::erase_if(list, [&](const DeletedRepo& gone) { return !remove_rows(by, gone.repo, now_ms); });
   return list;
 }
 

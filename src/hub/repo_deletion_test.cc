@@ -101,5 +101,19 @@ TEST(RepoDeletion, GoesForGoodWhenItsTimeIsOver) {
   });
 }
 
+TEST(RepoDeletion, KeepsWhatItsDeleterWasToldUnderOtherSettings) {
+  for_each_hub([](TestHub& hub) {
+    Repo repo = hub.create("alice/tiny");
+    hub.parts.repositories.remove(Actor::command_line(), repo);
+    HubContext other = hub.context();
+    other.undelete_ms = kDayMs;  // As 'hearth gc' of somebody who does not know the server's flags.
+    RepositoryParts parts(other);
+    hub.clock.advance_ms(2 * kDayMs);
+    EXPECT_TRUE(parts.repositories.remove_overdue(Actor::command_line()).empty());
+    EXPECT_EQ(parts.repositories.deleted().at(0).kept_until_ms, hub.clock.now_ms() + 5 * kDayMs);
+    parts.repositories.undelete(Actor::command_line(), repo);
+  });
+}
+
 }  // namespace
 }  // namespace hearth::hub

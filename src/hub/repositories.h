@@ -173,17 +173,17 @@ class Repositories {
   Repo begin_creation(const Caller& caller, RepoType type, const RepoId& repo_id,
                       std::optional<bool> is_private);
   Repo make(const Caller& caller, Repo repo, const Making& making);
-  /// False: it is not there, or was not deleted before that time.
-  bool remove_rows(const Actor& by, const Repo& repo, std::optional<int64_t> deleted_before_ms);
+  /// False: it is not there, or is kept until later than that time.
+  bool remove_rows(const Actor& by, const Repo& repo, std::optional<int64_t> kept_until_before_ms);
   /// Whether there is a row of that id, of a deleted one too.
   bool is_known(std::string_view id);
   /// What a change of content leaves to do: packing, measuring, headers of weight files.
   void after_change(const Repo& repo);
   /// Nothing for what is no model, or has no weights.
   std::optional<ModelHeaders> headers_of(const Repo& repo, const git::GitRepo& git);
-  /// Runs the work of a task; an error counts for nothing when the repository has gone meanwhile.
   /// The name and owner that the database has, into the config of its folder.
   void write_config(const Repo& repo);
+  /// Runs the work of a task; an error counts for nothing when the repository has gone meanwhile.
   void unless_gone(const Repo& repo, const std::function<void()>& work);
   /// What a crash left of repositories that were being made. Only while no other server works here.
   void drop_unfinished_creations();

@@ -161,21 +161,23 @@ void rename_repo_row(db::Tx& tx, const Repo& repo, const RepoId& old_id, int64_t
   }
 }
 
-bool mark_repo_deleted(db::Tx& tx, std::string_view id, int64_t now_ms) {
+bool mark_repo_deleted(db::Tx& tx, std::string_view id, int64_t now_ms, int64_t kept_until_ms) {
   constexpr std::string_view kName =
       "SELECT name_key FROM repo WHERE id = ?1 AND deleted_ms IS NULL {{for_update}}";
   constexpr std::string_view kSql =
-      "UPDATE repo SET deleted_ms = ?2, name_key = id WHERE id = ?1 AND deleted_ms IS NULL";
+      "UPDATE repo SET deleted_ms = ?2, kept_until_ms = ?3, name_key = id"
+      " WHERE id = ?1 AND deleted_ms IS NULL";
   auto row = tx.query_one(kName, {id});
   if (!row) return false;
   forget_name(tx, id, row->get_text(0));
   take_off(tx, repo_storage(tx, id));
-  return tx.execute(kSql, {id, now_ms}) > 0;
+  return tx.execute(kSql, {id, now_ms, kept_until_ms}) > 0;
 }
 
 void undelete_repo_row(db::Tx& tx, const Repo& repo) {
   constexpr std::string_view kSql =
-      "UPDATE repo SET deleted_ms = NULL, name_key = ?2, namespace_id = ?3, namespace_name = ?4,"
+      "UPDATE repo SET deleted_ms = NULL, kept_until_ms = NULL, name_key = ?2, namespace_id = ?3, "
+      "namespace_name = ?4,"
       " name = ?5 WHERE id = ?1";
   tx.execute(kSql, {repo.id, repo.repo_id.key(), repo.namespace_id, repo.repo_id.namespace_name,
                     repo.repo_id.name});
@@ -187,13 +189,14 @@ void undelete_repo_row(db::Tx& tx, const Repo& repo) {
   tx.execute(kDropAlias, {to_string(repo.type), repo.repo_id.key()});
 }
 
-std::vector<DeletedRepo> list_deleted_repo_rows(db::Tx& tx, int64_t before_ms) {
+std::vector<DeletedRepo> list_deleted_repo_rows(db::Tx& tx, int64_t kept_until_before_ms) {
   constexpr std::string_view kSql = "SELECT " REPO_COLUMNS
-                                    ", r.deleted_ms FROM repo r WHERE r.deleted_ms < ?1"
+                                    ", r.deleted_ms, r.kept_until_ms FROM repo r"
+                                    " WHERE r.deleted_ms IS NOT NULL AND r.kept_until_ms < ?1"
                                     " ORDER BY r.deleted_ms DESC, r.id DESC";
   std::vector<DeletedRepo> repos;
-  tx.for_each(kSql, {before_ms}, [&](const db::Row& row) {
-    repos.push_back({repo_of(row), row.get_int(15)});
+  tx.for_each(kSql, {kept_until_before_ms}, [&](const db::Row& row) {
+    repos.push_back({repo_of(row), row.get_int(15), row.get_int(16)});
     return true;
   });
   return repos;
@@ -201,20 +204,21 @@ std::vector<DeletedRepo> list_deleted_repo_rows(db::Tx& tx, int64_t before_ms) {
 
 std::optional<DeletedRepo> find_deleted_repo_row(db::Tx& tx, std::string_view id) {
   constexpr std::string_view kSql = "SELECT " REPO_COLUMNS
-                                    ", r.deleted_ms FROM repo r"
+                                    ", r.deleted_ms, r.kept_until_ms FROM repo r"
                                     " WHERE r.id = ?1 AND r.deleted_ms IS NOT NULL";
   auto row = tx.query_one(kSql, {id});
   if (!row) return std::nullopt;
-  return DeletedRepo{repo_of(*row), row->get_int(15)};
+  return DeletedRepo{repo_of(*row), row->get_int(15), row->get_int(16)};
 }
 
-bool delete_repo_row(db::Tx& tx, std::string_view id, std::optional<int64_t> deleted_before_ms) {
+bool delete_repo_row(db::Tx& tx, std::string_view id, std::optional<int64_t> kept_until_before_ms) {
   constexpr std::string_view kAny = "DELETE FROM repo WHERE id = ?1 RETURNING name_key";
   constexpr std::string_view kDeleted =
-      "DELETE FROM repo WHERE id = ?1 AND deleted_ms < ?2 RETURNING name_key";
+      "DELETE FROM repo WHERE id = ?1 AND deleted_ms IS NOT NULL AND kept_until_ms < ?2"
+      " RETURNING name_key";
   auto storage = repo_storage(tx, id);
-  auto row = deleted_before_ms ? tx.query_one(kDeleted, {id, *deleted_before_ms})
-                               : tx.query_one(kAny, {id});
+  auto row = kept_until_before_ms ? tx.query_one(kDeleted, {id, *kept_until_before_ms})
+                                  : tx.query_one(kAny, {id});
   if (!row) return false;
   forget_name(tx, id, row->get_text(0));
   take_off(tx, storage);

@@ -27,15 +27,15 @@ void update_repo_settings(db::Tx& tx, const Repo& repo);
 /// Gives the row its new name (repo holds it) and keeps the old one as an alias.
 void rename_repo_row(db::Tx& tx, const Repo& repo, const RepoId& old_id, int64_t now_ms);
 /// Gives its name free and hides it from every other function here. False: it was gone already.
-bool mark_repo_deleted(db::Tx& tx, std::string_view id, int64_t now_ms);
+bool mark_repo_deleted(db::Tx& tx, std::string_view id, int64_t now_ms, int64_t kept_until_ms);
 /// Brings it back under the name that `repo` holds, which the caller has found free.
 void undelete_repo_row(db::Tx& tx, const Repo& repo);
-/// Those that were deleted before that time, the newest first.
-std::vector<DeletedRepo> list_deleted_repo_rows(db::Tx& tx, int64_t before_ms);
+/// Those whose time to be kept ended before that, the ones that were deleted last first.
+std::vector<DeletedRepo> list_deleted_repo_rows(db::Tx& tx, int64_t kept_until_before_ms);
 std::optional<DeletedRepo> find_deleted_repo_row(db::Tx& tx, std::string_view id);
-/// For good, with every row that is about it. False: it was gone already, or was not deleted before
-/// that time.
-bool delete_repo_row(db::Tx& tx, std::string_view id, std::optional<int64_t> deleted_before_ms);
+/// For good, with every row that is about it. False: it was gone already, or is kept until later
+/// than that time.
+bool delete_repo_row(db::Tx& tx, std::string_view id, std::optional<int64_t> kept_until_before_ms);
 
 void set_repo_head(db::Tx& tx, std::string_view id, std::string_view head_oid, int64_t updated_ms);
 /// Waits for other writers of this repository; false: it is gone.

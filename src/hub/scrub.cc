@@ -69,7 +69,7 @@ class Scrubber::Pass {
  public:
   Pass(Scrubber& owner, std::string_view kind, bool anew)
       : owner_(owner), kind_(kind), now_ms_(owner.context_.clock->now_ms()) {
-    state_ = db().write([&](db::Tx& tx) { return scrub_state(tx, kind_, now_ms_); });
+    state_ = scrub_state(db(), kind_, now_ms_);
     if (anew || !state_.began_ms) {
       state_.began_ms = now_ms_;
       state_.after.clear();
@@ -186,11 +186,7 @@ void Scrubber::look_at(std::string_view kind, const std::string& name, uint64_t&
   }
   if (!damage) {
     // Nearly always there is no row: then nothing is written.
-    bool known = context_.database->read([&](db::Tx& tx) {
-      auto files = damaged_files(tx);
-      return std::ranges::any_of(
-          files, [&](const DamagedFile& file) { return file.kind == kind && file.name == name; });
-    });
+    bool known = context_.database->read([&](db::Tx& tx) { return is_damaged(tx, kind, name); });
     if (!known) return;
     context_.database->write([&](db::Tx& tx) { delete_damaged(tx, kind, name); });
     log_info("{} {} is whole again", kind, name);
@@ -272,9 +268,7 @@ void Scrubber::register_tasks(TaskRunner& runner) {
     int64_t wait_ms = 0;
     if (auto lock = try_lock(context_.data_dir)) {
       for (std::string_view kind : kScrubKinds) {
-        auto state = context_.database->write(
-            [&](db::Tx& tx) { return scrub_state(tx, kind, context_.clock->now_ms()); });
-        if (!is_due(state)) continue;
+        if (!is_due(scrub_state(*context_.database, kind, context_.clock->now_ms()))) continue;
         Pass pass(*this, kind, false);
         is_done = pass.go_on(on_bytes, [&] { return SteadyClock::now() - begin < kStepTime; });
         task.set_progress({{"kind", kind},
@@ -316,13 +310,10 @@ void Scrubber::enqueue_if_due() {
     look_at(file.kind, file.name, size_bytes, [](uint64_t) {});
   }
   if (settings_.period_ms == 0) return;
-  bool any_due = context_.database->write([&](db::Tx& tx) {
-    bool due = false;
-    for (std::string_view kind : kScrubKinds) {
-      due = is_due(scrub_state(tx, kind, context_.clock->now_ms())) || due;
-    }
-    return due;
-  });
+  bool any_due = false;
+  for (std::string_view kind : kScrubKinds) {  // All: each has its first row made here.
+    any_due = is_due(scrub_state(*context_.database, kind, context_.clock->now_ms())) || any_due;
+  }
   if (!any_due) return;
   context_.database->write([&](db::Tx& tx) {
     context_.tasks->enqueue(tx, {.kind = std::string(kTask), .unique_key = std::string(kTask)});

@@ -16,11 +16,15 @@ std::optional<ScrubState> find_scrub_state(db::Tx& tx, std::string_view kind) {
                     .read_bytes = row->get_int(5)};
 }
 
-ScrubState scrub_state(db::Tx& tx, std::string_view kind, int64_t now_ms) {
-  if (auto found = find_scrub_state(tx, kind)) return *found;
-  ScrubState state{.whole_since_ms = now_ms};
-  put_scrub_state(tx, kind, state);
-  return state;
+ScrubState scrub_state(db::Database& database, std::string_view kind, int64_t now_ms) {
+  auto find = [&](db::Tx& tx) { return find_scrub_state(tx, kind); };
+  if (auto found = database.read(find)) return *found;  // But for the first time: nothing to write.
+  return database.write([&](db::Tx& tx) {
+    if (auto found = find(tx)) return *found;
+    ScrubState state{.whole_since_ms = now_ms};
+    put_scrub_state(tx, kind, state);
+    return state;
+  });
 }
 
 void put_scrub_state(db::Tx& tx, std::string_view kind, const ScrubState& state) {
@@ -45,6 +49,11 @@ std::vector<DamagedFile> damaged_files(db::Tx& tx) {
                      .found_ms = row.get_int(3)});
   }
   return files;
+}
+
+bool is_damaged(db::Tx& tx, std::string_view kind, std::string_view name) {
+  constexpr std::string_view kSql = "SELECT 1 FROM damaged WHERE kind = ?1 AND name = ?2";
+  return tx.query_one(kSql, {kind, name}).has_value();
 }
 
 bool insert_damaged(db::Tx& tx, const DamagedFile& file) {

@@ -198,22 +198,7 @@ bool XetStore::copy_object(db::Tx& tx, const std::string& from_repo_id,
 
 void XetStore::forget_objects(db::Tx& tx, const std::string& repo_id,
                               const std::vector<std::string>& sha256s) {
-  constexpr int64_t kPage = 1000;
   rows::delete_objects(tx, repo_id, sha256s);
-  std::set<MerkleHash> idle = rows::uses_of_repo(tx, repo_id);
-  std::string after;
-  while (!idle.empty()) {
-    auto objects = rows::list_objects(tx, repo_id, after, kPage);
-    for (const LargeObject& object : objects) {
-      if (!object.file_hash) continue;
-      auto recipe = rows::find_file(tx, *object.file_hash);
-      if (!recipe) continue;
-      for (const Term& term : recipe->terms) idle.erase(term.xorb);
-    }
-    if (objects.size() < kPage) break;
-    after = objects.back().sha256;
-  }
-  for (const MerkleHash& xorb : idle) rows::delete_use(tx, repo_id, xorb);
 }
 
 void XetStore::forget_repo(db::Tx& tx, const std::string& repo_id) {

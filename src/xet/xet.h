@@ -112,8 +112,8 @@ class XetStore {
   /// One object only. False: the source does not have it.
   static bool copy_object(db::Tx& tx, const std::string& from_repo_id,
                           const std::string& to_repo_id, const std::string& sha256, int64_t now_ms);
-  /// The repository has these objects no more, nor may it refer to what only they were made of.
-  /// Files stay until they are collected. Cost: the recipes of all that the repository keeps.
+  /// The repository has these objects no more. What they were made of it may still refer to, until
+  /// drop_unused_rights: clients that uploaded it count on that, and one may be at work.
   static void forget_objects(db::Tx& tx, const std::string& repo_id,
                              const std::vector<std::string>& sha256s);
   /// The repository is gone. Files stay until they are collected.

@@ -44,7 +44,6 @@ std::vector<std::string> repos_using(db::Tx& tx, const MerkleHash& xorb,
 std::vector<std::pair<std::string, MerkleHash>> uses_after(db::Tx& tx, const std::string& repo_id,
                                                            const std::optional<MerkleHash>& xorb,
                                                            int64_t limit);
-std::set<MerkleHash> uses_of_repo(db::Tx& tx, const std::string& repo_id);
 void delete_use(db::Tx& tx, const std::string& repo_id, const MerkleHash& xorb);
 
 // dedup_chunk

@@ -186,11 +186,6 @@ std::vector<std::pair<std::string, MerkleHash>> uses_after(db::Tx& tx, const std
   return uses;
 }
 
-std::set<MerkleHash> uses_of_repo(db::Tx& tx, const std::string& repo_id) {
-  auto uses = hashes_from(tx.query("SELECT xorb_hash FROM xorb_use WHERE repo_id = ?1", {repo_id}));
-  return {uses.begin(), uses.end()};
-}
-
 void delete_use(db::Tx& tx, const std::string& repo_id, const MerkleHash& xorb) {
   tx.execute("DELETE FROM xorb_use WHERE repo_id = ?1 AND xorb_hash = ?2",
              {repo_id, value_of(xorb)});
