@@ -107,6 +107,8 @@ def kills(options: argparse.Namespace, logs: Path) -> list[Row]:
     rows = []
     for engine, count in (("SQLite", options.kills), ("PostgreSQL", options.kills // 10)):
         command = [str(python), "tests/faults/kills.py", f"--kills={count}", "--publish"]
+        if engine == "SQLite":
+            command.append("--at-once=2")
         if engine == "PostgreSQL":
             command = ["bash", "tests/lib/postgres.sh", "run", *command, "--on-postgresql"]
         status, text, seconds = run(command, logs / f"kills-{engine}.log")

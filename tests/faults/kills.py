@@ -1,6 +1,6 @@
 """kill -9 of the hub at random moments, while people work on it with real clients.
 
-    python tests/faults/kills.py [--kills N] [--seed S] [--publish]
+    python tests/faults/kills.py [--kills N] [--seed S] [--at-once HUBS] [--publish]
 
 Every round: people work (workers.py), after a random time the process is killed, started again by its
 own command, everybody ends or repeats what he was at, and then each looks for what he was promised; the
@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from lib.server import Server  # noqa: E402
 from workers import Crew  # noqa: E402
 
 WORK_S_MAX = 3.0  # The longest work before a kill, as in figure D1 of the fault model.
-STINT_KILLS = 20  # Then everything is read back, and work goes on with a new hub: verify reads all that is stored, after each kill.
+STINT_KILLS = 10  # Then everything is read back, and work goes on with a new hub: verify reads all that is stored, after each kill.
 STOPPING = threading.Event()  # After this kill no other.
 
 
@@ -56,6 +57,25 @@ def run(kills: int, seed: int, database: str | None = None, say=lambda text: Non
         say(f"{outcome.kills} kills, {sum(outcome.done.values())} done, {sum(outcome.cut.values())} cut off, "
             f"{len(outcome.problems)} problems")
     return outcome
+
+
+def run_beside(hubs: int, kills: int, seed: int, say) -> Outcome:
+    """The same with so many hubs at once, each with crews and a seed of its own: a round waits more than it computes."""
+    def one(number: int) -> Outcome:
+        part = run(-(-kills // hubs), seed + number, say=lambda text: say(f"hub {number}: {text}"))
+        if part.problems:
+            STOPPING.set()
+        return part
+
+    whole = Outcome()
+    with ThreadPoolExecutor(hubs) as pool:
+        for part in pool.map(one, range(hubs)):
+            whole.kills += part.kills
+            whole.problems += part.problems
+            whole.restart_s += part.restart_s
+            whole.add(whole.done, part.done)
+            whole.add(whole.cut, part.cut)
+    return whole
 
 
 def _stint(kills: int, dice: random.Random, database: str | None, outcome: Outcome, on_disk, env) -> None:
@@ -111,11 +131,11 @@ def _stint(kills: int, dice: random.Random, database: str | None, outcome: Outco
             server.remove()
 
 
-def publish(engine: str, seed: int, outcome: Outcome) -> None:
+def publish(engine: str, seed: int, hubs: int, outcome: Outcome) -> None:
     times = sorted(outcome.restart_s)
     figures.write(
         "reliability", f"10-kills-{engine.lower()}", title=f"Killed under real clients, {engine}",
-        command=f"scripts/nightly kills, or: python tests/faults/kills.py --kills {outcome.kills} --seed {seed}", seed=seed,
+        command=f"scripts/nightly kills, or: python tests/faults/kills.py --kills {outcome.kills} --seed {seed} --at-once {hubs}", seed=seed,
         columns=["kills", "pieces of work acknowledged", "cut off", "lost, damaged or half there", "restart, median s", "longest s"],
         rows=[[f"{outcome.kills:,}", f"{sum(outcome.done.values()):,}", f"{sum(outcome.cut.values()):,}", len(outcome.problems),
                f"{times[len(times) // 2]:.2f}", f"{times[-1]:.2f}"]],
@@ -131,19 +151,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--at-once", type=int, default=1, metavar="HUBS", help="so many hubs beside each other, on SQLite")
     parser.add_argument("--publish", action="store_true", help="write docs/reliability.md")
     parser.add_argument("--on-postgresql", action="store_true", help="at the server that HEARTH_TEST_POSTGRES names")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: STOPPING.set())  # Ends well, with the figures of what was done.
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 30)
     print(f"seed {seed}", flush=True)
-    outcome = run(options.kills, seed, os.environ["HEARTH_TEST_POSTGRES"] if options.on_postgresql else None,
-                  say=lambda text: print(text, flush=True))
+    def say(text: str) -> None:
+        print(text, flush=True)
+
+    if options.on_postgresql:
+        outcome = run(options.kills, seed, os.environ["HEARTH_TEST_POSTGRES"], say=say)
+    else:
+        outcome = run_beside(options.at_once, options.kills, seed, say)
     for problem in outcome.problems:
         print(f"FAILED {problem}")
     print(f"{outcome.kills} kills; done: {outcome.done}; cut off: {outcome.cut}; longest restart {max(outcome.restart_s):.2f} s")
     if options.publish:
-        publish("PostgreSQL" if options.on_postgresql else "SQLite", seed, outcome)
+        publish("PostgreSQL" if options.on_postgresql else "SQLite", seed, options.at_once, outcome)
     return 1 if outcome.problems else 0
 
 
