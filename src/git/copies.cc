@@ -50,11 +50,15 @@ std::optional<fs::path> GitRepo::write_pack(const std::vector<Oid>& tips,
       throw_failed("rev-list", listed);
     }
     if (listed.out.empty()) return std::nullopt;
+    // git writes below its folder of objects and then renames: from one disk to another it cannot,
+    // and a backup belongs on another disk. So that folder is the one where the pack is to stand.
     ChildResult packed = run_child(
         internal::child_options(
             {.arguments = {"pack-objects", "-q", "--delta-base-offset", (folder / "new").string()},
-             .repo_dir = state_->dir}),
+             .repo_dir = state_->dir,
+             .quarantine_dir = folder}),
         listed.out, kCopyTime);
+    remove_tree(folder / "pack");
     std::string name(trim(packed.out));
     if (packed.status != 0 || name.size() != 40) {
       if (!last) continue;

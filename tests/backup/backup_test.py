@@ -149,6 +149,44 @@ def test_a_restore_that_is_killed_at_any_step_goes_on(hub, copy, tmp_path):
     check_copy(hub, copy, tmp_path)
 
 
+@pytest.mark.parametrize("left_kib", [0, 64, 600])
+def test_a_full_disk_stops_a_backup_with_a_sentence_and_a_larger_one_goes_on(hub, copy, tmp_path, left_kib):
+    hub.backups.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={left_kib + 4}k,mode=700", "none", str(hub.backups)], check=True)
+    try:
+        full = command(hub, "backup", str(hub.backups))
+        assert full.returncode != 0 and "No space left" in full.stderr, full.stderr
+        if (hub.backups / "hearth-backup").exists():
+            assert hub.snapshots() == [], "half a snapshot is taken for a whole one"
+        # The hub works on, and with room the same folder takes the backup.
+        hub.api.upload_file(path_or_fileobj=b"more", path_in_repo="more.txt", repo_id=hub.repo_id)
+        hub.settle()
+        subprocess.run(["mount", "-o", "remount,size=64m", str(hub.backups)], check=True)
+        hub.backup()
+        assert command(hub, "backup", str(hub.backups), "--check").returncode == 0
+        assert command(copy, "restore", str(hub.backups)).returncode == 0
+        check_copy(hub, copy, tmp_path)
+    finally:
+        subprocess.run(["umount", "-l", str(hub.backups)], check=True)
+
+
+def test_a_full_disk_stops_a_restore_with_a_sentence_and_a_larger_one_goes_on(hub, copy, tmp_path):
+    hub.backup()
+    copy.data.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k,mode=700", "none", str(copy.data)], check=True)
+    try:
+        full = command(copy, "restore", str(hub.backups))
+        assert full.returncode != 0 and ("No space left" in full.stderr or "disk is full" in full.stderr), full.stderr
+        assert command(copy, "serve", "--listen", "127.0.0.1:0").returncode == 4, "half a hub is served"
+        subprocess.run(["mount", "-o", "remount,size=64m", str(copy.data)], check=True)
+        again = command(copy, "restore", str(hub.backups))
+        assert again.returncode == 0, again.stderr
+        check_copy(hub, copy, tmp_path)
+    finally:
+        copy.stop()
+        subprocess.run(["umount", "-l", str(copy.data)], check=True)
+
+
 def test_only_empty_places_are_restored_into(hub, copy):
     hub.backup()
     copy.data.mkdir()
