@@ -7,7 +7,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from measure import MIB, Hub
+from measure import MIB, Hub, folder, run_client
+from lib import environments  # measure has put it on the path.
 
 
 def random_file(path: Path, size_bytes: int) -> str:
@@ -66,6 +67,13 @@ def put_lfs(hub: Hub, repo: str, file: Path, sha256: str) -> None:
                            *(part for header in headers for part in ("-H", header)), upload["href"]])
     if sent.returncode != 0:
         raise RuntimeError(f"the upload to {upload['href']} failed with curl's status {sent.returncode}")
+
+
+def upload_by_xet(hub: Hub, repo: str, path: str, file: str) -> None:
+    """By hf-xet itself, in a process of its own with nothing remembered."""
+    script = f"from huggingface_hub import HfApi; HfApi().upload_file(path_or_fileobj={file!r}, path_in_repo={path!r}, repo_id={repo!r})"
+    run_client([str(environments.python_of("current")), "-c", script],
+               env={**os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN": hub.token, "HF_HOME": str(folder("hf-home"))})
 
 
 def hundred_files(hub: Hub, name: str = "hundred", count: int = 100) -> str:

@@ -10,9 +10,6 @@ import threading
 import content
 import measure
 
-sys.path.insert(0, str(measure.ROOT / "tests"))
-from lib import environments  # noqa: E402
-
 chosen = measure.options(__doc__)
 SIZES_MIB = (8,) if chosen.quick else (10, 100, 1024)
 
@@ -47,12 +44,6 @@ class Profile:
             step = next((name for name, pattern in STEPS.items() if re.search(pattern, symbol)), "other")
             sums[step] += float(share) / 100
         return sums
-
-
-def upload_by_xet(hub: measure.Hub, repo: str, path: str, file: str) -> None:
-    script = f"from huggingface_hub import HfApi; HfApi().upload_file(path_or_fileobj={file!r}, path_in_repo={path!r}, repo_id={repo!r})"
-    measure.run_client([str(environments.python_of("current")), "-c", script],
-                       env={**os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN": hub.token, "HF_HOME": str(measure.folder("hf-home"))})
 
 
 def plain_tools(file: str) -> None:
@@ -125,7 +116,7 @@ def main() -> None:
 
         def through_xet(size_mib: int) -> measure.Spent:
             file, _ = fresh(size_mib)
-            seen = measure.spent(hub.pid, lambda: upload_by_xet(hub, repo, file.name, str(file)))
+            seen = measure.spent(hub.pid, lambda: content.upload_by_xet(hub, repo, file.name, str(file)))
             file.unlink()
             return seen
 
