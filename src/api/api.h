@@ -232,6 +232,7 @@ class Call {
   const Route* route = nullptr;                            // See set_route().
   std::map<std::string, std::string, std::less<>> params;  // By name, decoded.
   std::optional<hub::Identity> identity;
+  std::string counted_as;  // A user's id, by a link that was signed for them: for quotas only.
   hub::RepoType repo_type = hub::RepoType::kModel;
   std::string body;  // Routes with a limit and no sink.
 
@@ -256,8 +257,8 @@ class Call {
   }
   void set_sink(http::BodySink* sink) { sink_ = sink; }
 
-  /// "https://hub.example": configured, or as this request reached us. No trailing slash.
   std::string remote_address() const;  // The peer's, or what a trusted proxy says of it.
+  /// "https://hub.example": configured, or as this request reached us. No trailing slash.
   std::string public_url() const;
   /// public_url + path; `path_and_query` begins with '/'.
   std::string url(std::string_view path_and_query) const {
@@ -271,6 +272,10 @@ class Call {
   Query form_body() const { return Query(body); }
 
  private:
+  /// What our own proxy says in this header: the last entry of the last line. Empty: nothing, or
+  /// there is no proxy that is trusted.
+  std::string_view forwarded(std::string_view name) const;
+
   std::optional<hub::Repo> repo_;
   http::BodySink* sink_ = nullptr;
 };
@@ -280,6 +285,8 @@ http::Response reply(const json::value& value, int status = 200);
 /// Adds `Link: <…>; rel="next"`: this request's own URL with `cursor` set. Clients fetch it as it
 /// is.
 void add_next_link(http::Response& response, const Call& call, std::string_view cursor);
+/// The sentence of a quota's error (hub::kQuotaExceeded), with its numbers for who may write.
+std::string full_text(const Call& call, const Error& error);
 
 /// The answer for an exception: status, X-Error-Code, X-Error-Message, JSON {"error"}. Logs what
 /// only the operator may know. Never throws.

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "api/api.h"
+#include "base/address.h"
 #include "base/text.h"
 
 namespace hearth::api {
@@ -28,26 +29,27 @@ hub::Caller Call::caller() const {
   return {.identity = *identity, .remote_address = remote_address()};
 }
 
+std::string_view Call::forwarded(std::string_view name) const {
+  if (!services.trust_forwarded) return {};
+  // Some proxies add to the client's line, others write a line of their own behind it (HAProxy).
+  auto lines = head.headers.get_all(name);
+  if (lines.empty()) return {};
+  return trim(lines.back().substr(lines.back().rfind(',') + 1));
+}
+
 std::string Call::remote_address() const {
-  if (services.trust_forwarded) {
-    // The last entry is the one that our own proxy has written.
-    std::string_view list = head.headers.get("X-Forwarded-For").value_or("");
-    std::string_view last = trim(list.substr(list.rfind(',') + 1));
-    if (!last.empty() && last.size() <= 64) return std::string(last);
-  }
-  return head.remote_address;
+  std::string_view address = forwarded("X-Forwarded-For");
+  return is_address(address) ? std::string(address) : head.remote_address;
 }
 
 std::string Call::public_url() const {
   if (!services.public_url.empty()) return services.public_url;
   std::string scheme = head.tls ? "https" : "http";
   std::string host = head.host;
-  if (services.trust_forwarded) {
-    if (auto proto = head.headers.get("X-Forwarded-Proto"); proto == "https" || proto == "http") {
-      scheme = *proto;
-    }
-    if (auto forwarded = head.headers.get("X-Forwarded-Host")) host = *forwarded;
+  if (auto proto = forwarded("X-Forwarded-Proto"); proto == "https" || proto == "http") {
+    scheme = proto;
   }
+  if (auto proxied = forwarded("X-Forwarded-Host"); !proxied.empty()) host = proxied;
   // The Host header goes into links that clients follow: only what a host name may hold.
   for (char c : host) {
     bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -60,6 +62,12 @@ std::string Call::public_url() const {
 
 std::string Call::repo_url(const hub::Repo& repo) const {
   return public_url() + "/" + std::string(hub::url_prefix(repo.type)) + repo.repo_id.full();
+}
+
+std::string full_text(const Call& call, const Error& error) {
+  bool knows = !call.has_repo() || call.services.access->may(call.who(), call.repo(),
+                                                             hub::RepoAction::kWrite);
+  return knows ? error.message() + " " + error.detail() : error.message();
 }
 
 void add_next_link(http::Response& response, const Call& call, std::string_view cursor) {

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "http/headers.h"
 #include "hub/accounts.h"
+#include "hub/ledger.h"
 #include "hub/repositories.h"
 
 namespace hearth::api {
@@ -187,9 +188,10 @@ bool is_scraper(const Services& services, const Route& route, const http::Reques
 
 /// Counts the request for who makes it, as far as that is known. Throws when its quota is used up.
 void count_request(const Call& call) {
-  const RateCaller caller = call.identity
-                                ? RateCaller{.key = call.identity->user_id, .signed_in = true}
-                                : RateCaller{.key = caller_network(call.remote_address())};
+  const std::string& user_id = call.identity ? call.identity->user_id : call.counted_as;
+  const RateCaller caller = user_id.empty()
+                                ? RateCaller{.key = caller_network(call.remote_address())}
+                                : RateCaller{.key = user_id, .signed_in = true};
   const auto state = call.services.rate_limiter->count(call.route->rate, caller);
   if (!state) return;
   note_of(call.head).set_rate(*state);
@@ -247,7 +249,8 @@ std::optional<http::Response> admit(Call& call, const Router::Match& match) {
                 "This hub is not set up yet. Its administrator opens the single-use link that the "
                 "server printed when it started, or runs 'hearth user add NAME --admin'.");
   }
-  if (!route.own_credential && route.allow != Allow::kSignedUrl) count_request(call);
+  // A scrape is not counted: strangers at the same address must not blind the monitoring.
+  if (!route.own_credential && route.allow != Allow::kSignedUrl && !scraping) count_request(call);
   if (!match.repo_id.empty()) {
     auto id = hub::RepoId::parse(match.repo_id);
     if (!id) hub::Access::throw_repo_not_found(call.who());
@@ -352,7 +355,8 @@ std::variant<http::Plan, http::Response> HubApp::begin(const http::RequestHead& 
       response = route.handler(*call);
     } catch (const Error& error) {
       throw_if_gone(*call, error);
-      throw;
+      if (error.code() != hub::kQuotaExceeded) throw;
+      throw Error(error.kind(), full_text(*call, error), {.code = error.code()});
     }
     add_common_headers(response, call->head);
     return response;

@@ -272,8 +272,8 @@ http::Response batch(Call& call) {
     if (!wanted.problem.empty()) {
       answer["error"] = error_json(422, wanted.problem);
     } else if (refused.contains(wanted.oid)) {
-      answer["error"] =
-          error_json(413, call.services.ledger->no_room_text(call.repo(), wanted.size_bytes));
+      answer["error"] = error_json(
+          413, full_text(call, call.services.ledger->no_room(call.repo(), wanted.size_bytes)));
     } else {
       auto found = known.find(wanted.oid);
       const xet::LargeObject* object = found == known.end() ? nullptr : &found->second;

@@ -101,7 +101,8 @@ xet::UrlSigner url_signer(const Call& call) {
   return [&call, expires_s, signer = signer_of(call)](const xet::MerkleHash& xorb,
                                                       std::span<const xet::FetchRange> ranges) {
     return call.url(std::string(kCasPath) + "/v1/data/" + xorb.text() + "?" +
-                    signer.data_query(xorb, ranges, expires_s));
+                    signer.data_query(xorb, ranges, expires_s,
+                                      call.identity ? call.identity->user_id : ""));
   };
 }
 
@@ -178,20 +179,28 @@ http::Response head_file(Call& call) {
 
 // ---- Xorbs ----
 
+std::optional<std::vector<xet::Signer::ByteSpan>> spans_of(const Call& call,
+                                                           const xet::MerkleHash& xorb) {
+  auto value = [&](const char* name) { return call.query.get(name).value_or(""); };
+  return signer_of(call).signed_ranges(xorb,
+                                       {.ranges = value("r"),
+                                        .expires = value("e"),
+                                        .user_id = value("u"),
+                                        .signature = value("s")},
+                                       call.services.clock->now_ms() / 1000);
+}
+
 void check_data(Call& call) {
-  xet::MerkleHash xorb = hash_param(call);
-  auto spans = signer_of(call).signed_ranges(
-      xorb, call.query.get("r").value_or(""), call.query.get("e").value_or(""),
-      call.query.get("s").value_or(""), call.services.clock->now_ms() / 1000);
   // 403 makes clients ask for a new plan; any other status would be fatal to them.
-  if (!spans) throw Error(ErrorKind::kForbidden, "This link is not valid, or has expired.");
+  if (!spans_of(call, hash_param(call))) {
+    throw Error(ErrorKind::kForbidden, "This link is not valid, or has expired.");
+  }
+  call.counted_as = call.query.get("u").value_or("");
 }
 
 http::Response data(Call& call) {
   xet::MerkleHash hash = hash_param(call);
-  auto spans = signer_of(call).signed_ranges(
-      hash, call.query.get("r").value_or(""), call.query.get("e").value_or(""),
-      call.query.get("s").value_or(""), call.services.clock->now_ms() / 1000);
+  auto spans = spans_of(call, hash);
   auto header = call.head.headers.get(http::kRange);
   if (!spans || !header) throw Error(ErrorKind::kForbidden, "Ask for a range that was signed.");
   auto xorb = call.services.xet->open_xorb(hash);
@@ -295,6 +304,9 @@ constexpr std::array kDataQuery = {
                    .required = true},
     QueryParameter{
         .name = "e", .type = QueryParameter::Type::kText, .what = "Until when.", .required = true},
+    QueryParameter{.name = "u",
+                   .type = QueryParameter::Type::kText,
+                   .what = "For whom requests for it are counted; absent: for their address."},
     QueryParameter{.name = "s",
                    .type = QueryParameter::Type::kText,
                    .what = "The signature.",

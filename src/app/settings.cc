@@ -285,7 +285,7 @@ void add_server_options(CLI::App& command, Settings& settings) {
       ->capture_default_str();
   command
       .add_option("--trust-forwarded", settings.trust_forwarded,
-                  "Believe X-Forwarded-Proto and X-Forwarded-Host (behind a reverse proxy only)")
+                  "Believe X-Forwarded-For, -Proto and -Host (behind a reverse proxy only)")
       ->envname("HEARTH_TRUST_FORWARDED")
       ->capture_default_str();
   command

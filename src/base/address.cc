@@ -25,6 +25,14 @@ std::string_view without_port(std::string_view address) {
 
 }  // namespace
 
+bool is_address(std::string_view text) {
+  if (text.size() > kOtherBytesMax) return false;
+  const std::string plain(without_port(text));
+  in6_addr any{};
+  return inet_pton(AF_INET, plain.c_str(), &any) == 1 ||
+         inet_pton(AF_INET6, plain.substr(0, plain.find('%')).c_str(), &any) == 1;
+}
+
 std::string caller_network(std::string_view address) {
   const std::string plain(without_port(address).substr(0, kOtherBytesMax));
   in6_addr v6{};

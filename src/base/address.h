@@ -13,4 +13,7 @@ namespace hearth {
 /// stays as it is, at most 64 bytes of it.
 std::string caller_network(std::string_view address);
 
+/// Whether the text is an IPv4 or IPv6 address, with a port or without.
+bool is_address(std::string_view text);
+
 }  // namespace hearth

@@ -17,6 +17,14 @@ TEST(CallerNetwork, IsTheAddressOrTheNetworkThatOneCustomerHas) {
   EXPECT_EQ("::/64", caller_network("::1"));
 }
 
+TEST(IsAddress, TellsAddressesFromOtherText) {
+  for (const char* text : {"192.0.2.1", "192.0.2.1:80", "::1", "[2001:db8::1]:443", "fe80::1%eth0"})
+    EXPECT_TRUE(is_address(text)) << text;
+  for (const char* text : {"", "*", "unknown", "_hidden", "192.0.2", "192.0.2.1.5", "[", "::g"})
+    EXPECT_FALSE(is_address(text)) << text;
+  EXPECT_FALSE(is_address(std::string(1000, '1')));
+}
+
 TEST(CallerNetwork, OtherTextStaysAndIsShort) {
   EXPECT_EQ("unix", caller_network("unix"));
   EXPECT_EQ("", caller_network(""));

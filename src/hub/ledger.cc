@@ -44,21 +44,21 @@ std::optional<uint64_t> quota_of(const NamespaceStorage& owner, const QuotaDefau
   return static_cast<uint64_t>(*owner.quota_bytes);
 }
 
-/// `used_bytes`: before the change.
-std::string full_text(const NamespaceStorage& owner, uint64_t used_bytes, uint64_t quota_bytes,
-                      uint64_t added_bytes) {
+/// `used_bytes`: before the change. The numbers stand in the detail: whoever opens a pull request
+/// is told that there is no room, and not what the owner's private repositories hold.
+Error full_error(const NamespaceStorage& owner, uint64_t used_bytes, uint64_t quota_bytes,
+                 uint64_t added_bytes) {
   std::string more =
       added_bytes == 0 ? "" : fmt::format(", and this needs {} more", bytes_text(added_bytes));
-  return fmt::format(
-      "The storage of {} is full: {} of {} are used{}. Delete repositories, or large files for "
-      "good "
+  std::string text = fmt::format(
+      "The storage of {} is full. Its owner can delete repositories, or large files for good "
       "(list_lfs_files and permanently_delete_lfs_files, or super_squash_history and a day's "
       "patience), or ask the administrator of this hub for a larger quota.",
-      owner.name, bytes_text(used_bytes), bytes_text(quota_bytes), more);
-}
-
-[[noreturn]] void throw_full(const std::string& text) {
-  throw Error(ErrorKind::kTooLarge, text, {.code = std::string(kQuotaExceeded)});
+      owner.name);
+  return Error(ErrorKind::kTooLarge, text,
+               {.code = std::string(kQuotaExceeded),
+                .detail = fmt::format("{} of {} are used{}.", bytes_text(used_bytes),
+                                      bytes_text(quota_bytes), more)});
 }
 
 NamespaceStorage owner_of(db::Tx& tx, const Repo& repo) {
@@ -145,8 +145,8 @@ void require_room(db::Tx& tx, const QuotaDefaults& quotas, std::string_view name
   if (!owner) return;
   auto quota = quota_of(*owner, quotas);
   if (!quota || owner->used_bytes <= *quota) return;
-  throw_full(full_text(*owner, owner->used_bytes - std::min(added_bytes, owner->used_bytes), *quota,
-                       added_bytes));
+  throw full_error(*owner, owner->used_bytes - std::min(added_bytes, owner->used_bytes), *quota,
+                   added_bytes);
 }
 
 Ledger::Ledger(HubContext context) : context_(std::move(context)) {}
@@ -244,14 +244,14 @@ void Ledger::require_room(const Repo& repo, const std::vector<WantedFile>& files
   if (refused.empty()) return;
   uint64_t needed_bytes = 0;
   for (const WantedFile& file : files) needed_bytes += file.size_bytes;
-  throw_full(no_room_text(repo, needed_bytes));
+  throw no_room(repo, needed_bytes);
 }
 
-std::string Ledger::no_room_text(const Repo& repo, uint64_t added_bytes) {
+Error Ledger::no_room(const Repo& repo, uint64_t added_bytes) {
   return context_.database->read([&](db::Tx& tx) {
     NamespaceStorage owner = owner_of(tx, repo);
-    return full_text(owner, owner.used_bytes, quota_of(owner, context_.quotas).value_or(0),
-                     added_bytes);
+    return full_error(owner, owner.used_bytes, quota_of(owner, context_.quotas).value_or(0),
+                      added_bytes);
   });
 }
 
@@ -260,7 +260,7 @@ void Ledger::require_any_room(const Repo& repo) {
     NamespaceStorage owner = owner_of(tx, repo);
     auto room = room_of(owner, context_.quotas);
     if (!room || *room > 0) return;
-    throw_full(full_text(owner, owner.used_bytes, quota_of(owner, context_.quotas).value_or(0), 0));
+    throw full_error(owner, owner.used_bytes, quota_of(owner, context_.quotas).value_or(0), 0);
   });
 }
 
@@ -276,8 +276,8 @@ void Ledger::require_room_for_sizes(const Repo& repo, const std::vector<uint64_t
       if (is_any_of_size(tx, repo.id, size_bytes)) sum_bytes -= size_bytes;
     }
     if (sum_bytes <= *room) return;
-    throw_full(full_text(owner, owner.used_bytes, quota_of(owner, context_.quotas).value_or(0),
-                         sum_bytes));
+    throw full_error(owner, owner.used_bytes, quota_of(owner, context_.quotas).value_or(0),
+                     sum_bytes);
   });
 }
 

@@ -110,8 +110,9 @@ class Ledger {
   /// How much a namespace may store from now on. What is there stays. Throws kNotFound.
   void set_quota(const Actor& by, std::string_view name, const Quota& quota);
 
-  /// The sentence for a file or an upload for which there is no room.
-  std::string no_room_text(const Repo& repo, uint64_t added_bytes);
+  /// What to answer for a file or an upload for which there is no room. As all errors with the code
+  /// kQuotaExceeded: the sentence is for anyone, the numbers of its detail for who may write.
+  Error no_room(const Repo& repo, uint64_t added_bytes);
   /// Of these large files those for which the room does not last, taken in order, before any byte
   /// of them is sent: the commit decides. What the repository's commits name already needs none.
   struct WantedFile {

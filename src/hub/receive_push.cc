@@ -161,6 +161,8 @@ std::string Receive::push(const Caller& caller, const Repo& repo, git::ReceivePa
   }
   uint64_t git_bytes = pack.quarantine().bytes();
   const QuotaDefaults* quotas = brought.blobs.empty() ? nullptr : &context_.quotas;
+  const bool by_writer = std::ranges::any_of(
+      rows, [](const auto& row) { return !row.ref.starts_with(git::kPullRequestPrefix); });
   auto record = [&](db::Tx& tx) {
     if (!lock_repo_row(tx, repo.id)) return false;
     StorageChange storage(tx, repo.id, sha256s_of(pointers));
@@ -169,8 +171,6 @@ std::string Receive::push(const Caller& caller, const Repo& repo, git::ReceivePa
     }
     require_objects(tx, repo, pointers);
     insert_pointers(tx, repo.id, pointers);
-    bool by_writer = std::ranges::any_of(
-        rows, [](const auto& row) { return !row.ref.starts_with(git::kPullRequestPrefix); });
     if (by_writer) delete_lfs_deletions(tx, repo.id, sha256s_of(pointers));
     storage.record(git_bytes, quotas);
     return true;
@@ -180,7 +180,8 @@ std::string Receive::push(const Caller& caller, const Repo& repo, git::ReceivePa
     if (!there) return refuse_all("the repository was removed", {});
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kTooLarge) throw;
-    return refuse_all("the storage is full", error.message());
+    return refuse_all("the storage is full",
+                      error.message() + (by_writer ? " " + error.detail() : std::string()));
   }
   failpoint("receive.recorded");
   pack.quarantine().migrate();

@@ -84,7 +84,7 @@ void forget_password_tries(db::Tx& tx, std::string_view name_key) {
 
 void remove_old_password_tries(db::Tx& tx, int64_t now_ms, int64_t rows_max) {
   store::remove_forgotten(tx, now_ms);
-  store::remove_beyond(tx, rows_max);
+  store::remove_beyond(tx, now_ms, rows_max);
 }
 
 }  // namespace hearth::hub

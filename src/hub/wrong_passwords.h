@@ -24,7 +24,7 @@ inline constexpr int64_t kWaitFromNewAddressesMs = int64_t{60} * 1000;
 inline constexpr int64_t kPasswordDayMs = int64_t{24} * 3600 * 1000;
 /// How long an address stays known after a sign-in.
 inline constexpr int64_t kKnownAddressMs = 90 * kPasswordDayMs;
-/// Rows that are kept; past that those go that would be forgotten first.
+/// Rows that are kept; past that those go that say least (guesses at ever new names).
 inline constexpr int64_t kWrongPasswordRowsMax = 100'000;
 
 /// Counts a try before the password is looked at, so that tries at the same time cannot outrun the

@@ -36,11 +36,16 @@ void remove_forgotten(db::Tx& tx, int64_t now_ms) {
   tx.execute(kSql, {now_ms});
 }
 
-void remove_beyond(db::Tx& tx, int64_t rows_max) {
-  constexpr std::string_view kFirstTooMany =
-      "SELECT forget_ms FROM wrong_password ORDER BY forget_ms DESC LIMIT 1 OFFSET ?1";
-  const auto row = tx.query_one(kFirstTooMany, {rows_max});
-  if (row) remove_forgotten(tx, row->get_int(0));
+void remove_beyond(db::Tx& tx, int64_t now_ms, int64_t rows_max) {
+  constexpr std::string_view kCount = "SELECT COUNT(*) FROM wrong_password";
+  constexpr std::string_view kSql =
+      "DELETE FROM wrong_password WHERE (name_hash, address) IN"
+      " (SELECT name_hash, address FROM wrong_password"
+      " ORDER BY CASE WHEN blocked_until_ms > ?1 OR known_until_ms > ?1"
+      " THEN 1 ELSE 0 END, wrong_count, forget_ms"
+      " LIMIT ?2)";
+  const int64_t too_many = tx.query_one(kCount)->get_int(0) - rows_max;
+  if (too_many > 0) tx.execute(kSql, {now_ms, too_many});
 }
 
 }  // namespace hearth::hub::wrong_passwords_store

@@ -183,5 +183,20 @@ TEST(WrongPasswords, AreBoundedInTimeAndNumber) {
   });
 }
 
+TEST(WrongPasswords, GuessesAtManyNamesDoNotMakeThoseAtOneForgotten) {
+  at_a_door([](Door& door) {
+    for (int i = 0; i < kFreeWrongPasswords; ++i) EXPECT_TRUE(door.guess("alice", "10.0.0.1"));
+    EXPECT_FALSE(door.guess("alice", "10.0.0.1"));
+    for (int i = 0; i < 40; ++i) {
+      door.clock.advance_ms(1);
+      door.guess("nobody-" + std::to_string(i), "10.0.9.9");
+    }
+    door.database->write(
+        [&](db::Tx& tx) { remove_old_password_tries(tx, door.clock.now_ms(), 10); });
+    EXPECT_EQ(10, door.row_count());
+    EXPECT_FALSE(door.guess("alice", "10.0.0.1"));
+  });
+}
+
 }  // namespace
 }  // namespace hearth::hub

@@ -28,8 +28,8 @@ std::optional<Number> number_of(std::string_view text) {
   return number;
 }
 
-std::string url_message(const MerkleHash& xorb, std::string_view ranges, std::string_view expires) {
-  return fmt::format("{}\n{}\n{}", xorb.text(), ranges, expires);
+std::string url_message(const MerkleHash& xorb, const Signer::DataQuery& query) {
+  return fmt::format("{}\n{}\n{}\n{}", xorb.text(), query.ranges, query.expires, query.user_id);
 }
 
 }  // namespace
@@ -77,30 +77,29 @@ std::optional<Claims> Signer::claims_of(std::string_view token, int64_t now_s) c
 }
 
 std::string Signer::data_query(const MerkleHash& xorb, std::span<const FetchRange> ranges,
-                               int64_t expires_s) const {
+                               int64_t expires_s, std::string_view user_id) const {
   std::string text;
   for (const FetchRange& range : ranges) {
     if (!text.empty()) text += ',';
     text += fmt::format("{}-{}", range.bytes_begin, range.bytes_last);
   }
   std::string expires = std::to_string(expires_s);
-  return fmt::format("r={}&e={}&s={}", text, expires,
-                     sign(url_key_, url_message(xorb, text, expires)));
+  std::string user = user_id.empty() ? "" : fmt::format("&u={}", user_id);
+  return fmt::format(
+      "r={}&e={}{}&s={}", text, expires, user,
+      sign(url_key_, url_message(xorb, {.ranges = text, .expires = expires, .user_id = user_id})));
 }
 
 std::optional<std::vector<Signer::ByteSpan>> Signer::signed_ranges(const MerkleHash& xorb,
-                                                                   std::string_view ranges_text,
-                                                                   std::string_view expires_text,
-                                                                   std::string_view signature,
+                                                                   const DataQuery& query,
                                                                    int64_t now_s) const {
-  if (!constant_time_equal(sign(url_key_, url_message(xorb, ranges_text, expires_text)),
-                           signature)) {
+  if (!constant_time_equal(sign(url_key_, url_message(xorb, query)), query.signature)) {
     return std::nullopt;
   }
-  auto expires_s = number_of<int64_t>(expires_text);
+  auto expires_s = number_of<int64_t>(query.expires);
   if (!expires_s || now_s > *expires_s) return std::nullopt;
   std::vector<ByteSpan> spans;
-  for (std::string_view part : split(ranges_text, ',')) {
+  for (std::string_view part : split(query.ranges, ',')) {
     size_t dash = part.find('-');
     if (dash == std::string_view::npos) return std::nullopt;
     auto begin = number_of<uint64_t>(part.substr(0, dash));

@@ -14,7 +14,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)signer.claims_of(good.substr(0, size % good.size()) + std::string(text), 0);
   std::string_view ranges = text.substr(0, text.find('&'));
   std::string_view rest = text.substr(std::min(ranges.size() + 1, text.size()));
-  if (signer.signed_ranges({}, ranges, rest.substr(0, rest.find('&')), rest, 0)) std::abort();
+  std::string_view expires = rest.substr(0, rest.find('&'));
+  xet::Signer::DataQuery query{
+      .ranges = ranges, .expires = expires, .user_id = rest, .signature = rest};
+  if (signer.signed_ranges({}, query, 0)) std::abort();
   return 0;
 }
 

@@ -50,11 +50,16 @@ TEST(XetToken, EveryChangeIsNoticed) {
 class DataUrl : public ::testing::Test {
  protected:
   std::optional<std::vector<Signer::ByteSpan>> check(const MerkleHash& xorb, int64_t now_s) {
-    return kSigner.signed_ranges(xorb, *query_.get("r"), *query_.get("e"), *query_.get("s"), now_s);
+    return kSigner.signed_ranges(xorb,
+                                 {.ranges = *query_.get("r"),
+                                  .expires = *query_.get("e"),
+                                  .user_id = query_.get("u").value_or(""),
+                                  .signature = *query_.get("s")},
+                                 now_s);
   }
   MerkleHash xorb_ = MerkleHash::from_text(std::string(64, 'a')).value();
   std::vector<FetchRange> ranges_ = {{0, 2, 0, 99}, {5, 6, 300, 399}};
-  Query query_{kSigner.data_query(xorb_, ranges_, 1000)};
+  Query query_{kSigner.data_query(xorb_, ranges_, 1000, "0123")};
 };
 
 TEST_F(DataUrl, GivesItsRangesUntilItsTime) {
@@ -74,12 +79,17 @@ TEST_F(DataUrl, OtherXorbsRangesAndTimesAreRefused) {
   EXPECT_TRUE(check(xorb_, 1));
   query_.set("e", "2000");
   EXPECT_FALSE(check(xorb_, 1));
+  query_.set("e", "1000");
+  for (const char* other : {"", "0124"}) {
+    query_.set("u", other);
+    EXPECT_FALSE(check(xorb_, 1)) << "counted for someone else";
+  }
 }
 
 TEST_F(DataUrl, StaysUnderEightKilobytesWithAllItsRanges) {
   std::vector<FetchRange> many;
   for (uint32_t i = 0; i < kRangesPerUrlMax; ++i) many.push_back({i, i + 1, 67000000, 67000001});
-  EXPECT_LT(kSigner.data_query(xorb_, many, 9'999'999'999).size(), 7500u);
+  EXPECT_LT(kSigner.data_query(xorb_, many, 9'999'999'999, "").size(), 7500u);
 }
 
 }  // namespace
