@@ -65,8 +65,8 @@ std::string Call::repo_url(const hub::Repo& repo) const {
 }
 
 std::string full_text(const Call& call, const Error& error) {
-  bool knows = !call.has_repo() || call.services.access->may(call.who(), call.repo(),
-                                                             hub::RepoAction::kWrite);
+  bool knows = !call.has_repo() ||
+               call.services.access->may(call.who(), call.repo(), hub::RepoAction::kWrite);
   return knows ? error.message() + " " + error.detail() : error.message();
 }
 

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "db/db.h"
 #include "hub/contents.h"
+#include "hub/large_answers.h"
 #include "hub/ledger.h"
 #include "hub/listing.h"
 #include "hub/repo_json.h"
@@ -204,9 +205,16 @@ http::Response settings(Call& call) {
   return reply(answer);
 }
 
-json::array siblings_json(Call& call, const hub::Revision& revision, bool with_blobs) {
+/// `room` is held while there is such a list, when it is very long.
+json::array siblings_json(Call& call, const hub::Revision& revision, bool with_blobs,
+                          std::shared_ptr<const void>& room) {
+  const auto files = call.services.contents->files(call.repo(), revision);
+  uint64_t bytes = 0;
+  for (const hub::TreeEntry& file : files) bytes += file.path.size() + (with_blobs ? 100 : 0);
+  // Held already where main's files are many.
+  if (!room && bytes > hub::kSmallAnswerPathBytes) room = hub::large_answers().take(bytes);
   json::array siblings;
-  for (const hub::TreeEntry& file : call.services.contents->files(call.repo(), revision)) {
+  for (const hub::TreeEntry& file : files) {
     if (!with_blobs) {
       siblings.push_back(json::object{{"rfilename", file.path}});
     } else if (file.large) {
@@ -225,9 +233,8 @@ http::Response make_info(Call& call, const hub::Revision& revision) {
   bool default_fields = names.empty();
   hub::FieldSet fields =
       default_fields ? hub::info_fields(repo.type) : hub::expand_fields(repo.type, names);
-  hub::RepoView view = call.services.database->read([&](db::Tx& tx) {
-    return hub::load_view(tx, repo, fields, *call.services.access, call.who());
-  });
+  hub::RepoView view =
+      hub::load_view(*call.services.database, repo, fields, *call.services.access, call.who());
   view.sha = revision.commit_oid;
   if (fields.contains("lastModified")) {
     view.last_modified_ms = call.services.contents->commit_time_ms(repo, revision.commit_oid);
@@ -235,7 +242,8 @@ http::Response make_info(Call& call, const hub::Revision& revision) {
   bool with_blobs = call.query.flag("blobs");
   bool is_indexed = view.facts.commit_oid == revision.commit_oid;
   if (fields.contains("siblings") && (with_blobs || !is_indexed)) {
-    view.siblings = siblings_json(call, revision, with_blobs);
+    view.facts.paths.clear();
+    view.siblings = siblings_json(call, revision, with_blobs, view.room);
   }
   if (fields.contains("usedStorage")) {
     view.used_storage_bytes = call.services.ledger->used_bytes(repo);

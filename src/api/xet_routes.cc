@@ -100,9 +100,9 @@ xet::UrlSigner url_signer(const Call& call) {
   int64_t expires_s = call.services.clock->now_ms() / 1000 + xet::kDataUrlLifetimeS;
   return [&call, expires_s, signer = signer_of(call)](const xet::MerkleHash& xorb,
                                                       std::span<const xet::FetchRange> ranges) {
-    return call.url(std::string(kCasPath) + "/v1/data/" + xorb.text() + "?" +
-                    signer.data_query(xorb, ranges, expires_s,
-                                      call.identity ? call.identity->user_id : ""));
+    return call.url(
+        std::string(kCasPath) + "/v1/data/" + xorb.text() + "?" +
+        signer.data_query(xorb, ranges, expires_s, call.identity ? call.identity->user_id : ""));
   };
 }
 
@@ -182,12 +182,10 @@ http::Response head_file(Call& call) {
 std::optional<std::vector<xet::Signer::ByteSpan>> spans_of(const Call& call,
                                                            const xet::MerkleHash& xorb) {
   auto value = [&](const char* name) { return call.query.get(name).value_or(""); };
-  return signer_of(call).signed_ranges(xorb,
-                                       {.ranges = value("r"),
-                                        .expires = value("e"),
-                                        .user_id = value("u"),
-                                        .signature = value("s")},
-                                       call.services.clock->now_ms() / 1000);
+  return signer_of(call).signed_ranges(
+      xorb,
+      {.ranges = value("r"), .expires = value("e"), .user_id = value("u"), .signature = value("s")},
+      call.services.clock->now_ms() / 1000);
 }
 
 void check_data(Call& call) {

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/text.h"
 #include "db/db.h"
+#include "hub/large_answers.h"
 #include "hub/limits.h"
 #include "hub/listing_store.h"
 #include "hub/repository_store.h"
@@ -293,37 +294,73 @@ ListPage Listing::list(const ListRequest& request, const Identity* who) {
   for (std::string_view heavy : {"siblings", "cardData", "config", "spaces", "widgetData"}) {
     if (request.fields.contains(heavy)) limit = std::min(limit, kFullListPageMax);
   }
-  ListScope scope = scope_of(who);
-  std::optional<ListPosition> after = decode_cursor(request);
+  (void)decode_cursor(request);  // Throws what is wrong with it.
   // On a hub that is closed to strangers nothing would pass; do not look at every row for that.
   if (who == nullptr && !access_.may(nullptr, Repo{}, RepoAction::kSee)) return {};
-  return database_.read([&](db::Tx& tx) {
-    ListPage page;
-    std::optional<ListPosition> position = after;
-    std::vector<Repo> repos;
-    // The scope lets through what a narrow token may not see; go on until the page is full.
-    while (true) {
-      size_t wanted = limit - repos.size();
-      std::vector<ListHit> hits = query_list(tx, request, scope, position, wanted + 1, search_);
-      bool more = hits.size() > wanted;
-      if (more) hits.pop_back();
-      for (Repo& repo : visible_repos(tx, hits, access_, who)) repos.push_back(std::move(repo));
-      if (!hits.empty()) position = hits.back().position;
-      if (!more) break;
-      if (repos.size() < limit) continue;
-      page.next_cursor = encode_cursor(request, *position);
-      break;
+  PathBytes paths{.max = kSmallAnswerPathBytes};
+  std::shared_ptr<const void> room;
+  while (true) {
+    auto page = database_.read([&](db::Tx& tx) { return page_of(tx, request, limit, who, paths); });
+    if (page) {
+      page->room = std::move(room);
+      return std::move(*page);
     }
-    for (const RepoView& view : load_views(tx, repos, request.fields, access_, who)) {
-      page.items.push_back(repo_json(view, request.fields));
-    }
-    return page;
-  });
+    // Outside of the transaction: waiting may take its time.
+    paths.max = std::max(kListPathBytesMax, paths.found);
+    room.reset();
+    room = large_answers().take(paths.max);
+  }
 }
 
-RepoView load_view(db::Tx& tx, const Repo& repo, const FieldSet& fields, const Access& access,
-                   const Identity* who) {
-  return std::move(load_views(tx, {repo}, fields, access, who).front());
+std::optional<ListPage> Listing::page_of(db::Tx& tx, const ListRequest& request, size_t limit,
+                                         const Identity* who, PathBytes& paths) {
+  ListScope scope = scope_of(who);
+  std::optional<ListPosition> position = decode_cursor(request);
+  std::vector<Repo> repos;
+  std::map<std::string, ListPosition> positions;
+  bool more = true;
+  // The scope lets through what a narrow token may not see; go on until the page is full.
+  while (more && repos.size() < limit) {
+    size_t wanted = limit - repos.size();
+    std::vector<ListHit> hits = query_list(tx, request, scope, position, wanted + 1, search_);
+    more = hits.size() > wanted;
+    if (more) hits.pop_back();
+    for (Repo& repo : visible_repos(tx, hits, access_, who)) repos.push_back(std::move(repo));
+    for (ListHit& hit : hits) positions[hit.position.id] = hit.position;
+    if (!hits.empty()) position = hits.back().position;
+  }
+  std::vector<RepoView> views;
+  while (true) {
+    paths.found = 0;
+    views = load_views(tx, repos, request.fields, access_, who, paths);
+    if (!paths.too_many()) break;
+    if (paths.max < kListPathBytesMax || repos.size() == 1) return std::nullopt;
+    repos.resize(repos.size() / 2);
+    position = positions.at(repos.back().id);
+    more = true;
+  }
+  ListPage page;
+  for (const RepoView& view : views) page.items.push_back(repo_json(view, request.fields));
+  if (more) page.next_cursor = encode_cursor(request, *position);
+  return page;
+}
+
+RepoView load_view(db::Database& database, const Repo& repo, const FieldSet& fields,
+                   const Access& access, const Identity* who) {
+  PathBytes paths{.max = kSmallAnswerPathBytes};
+  std::shared_ptr<const void> room;
+  while (true) {
+    paths.found = 0;
+    auto views = database.read(
+        [&](db::Tx& tx) { return load_views(tx, {repo}, fields, access, who, paths); });
+    if (!paths.too_many()) {
+      views.front().room = std::move(room);
+      return std::move(views.front());
+    }
+    paths.max = paths.found;
+    room.reset();
+    room = large_answers().take(paths.max);
+  }
 }
 
 }  // namespace hearth::hub

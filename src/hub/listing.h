@@ -2,6 +2,7 @@
 // Lists of repositories with every filter of hub-api 5.2, over an index that commits keep.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,9 +47,10 @@ struct LoadFacts {
 RepoFacts load_facts(db::Tx& tx, const std::string& repo_id, LoadFacts options = {});
 
 /// Everything that an info answer about main's head needs, but siblings with blobs, used storage
-/// and a Space's runtime. `access` and `who` decide which Spaces are named.
-RepoView load_view(db::Tx& tx, const Repo& repo, const FieldSet& fields, const Access& access,
-                   const Identity* who);
+/// and a Space's runtime. `access` and `who` decide which Spaces are named. Waits for its turn when
+/// it names very many files (hub/large_answers).
+RepoView load_view(db::Database& database, const Repo& repo, const FieldSet& fields,
+                   const Access& access, const Identity* who);
 
 enum class SortKey {
   kTrending,
@@ -87,19 +89,27 @@ struct ListRequest {
 };
 
 struct ListPage {
+  std::shared_ptr<const void> room = {};  // First, to go last: hub/large_answers.
   json::array items;
   std::string next_cursor;  // Empty: the last page.
 };
+
+struct PathBytes;
 
 class Listing {
  public:
   Listing(db::Database& database, const Access& access, const RepoSearch& search = name_search())
       : database_(database), access_(access), search_(search) {}
 
-  /// One page of what `who` may see. Cursors are opaque and hold the last key: nothing is kept.
+  /// One page of what `who` may see. Cursors are opaque and hold the last key: nothing is kept. A
+  /// page with very many files ends early.
   ListPage list(const ListRequest& request, const Identity* who);
 
  private:
+  /// Nothing: the page's paths are more than `paths` allows, and it says how many.
+  std::optional<ListPage> page_of(db::Tx& tx, const ListRequest& request, size_t limit,
+                                  const Identity* who, PathBytes& paths);
+
   db::Database& database_;
   const Access& access_;
   const RepoSearch& search_;

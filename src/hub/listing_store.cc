@@ -74,7 +74,7 @@ void add_spaces(db::Tx& tx, RepoView& view, const Access& access, const Identity
 }  // namespace
 
 std::vector<RepoView> load_views(db::Tx& tx, const std::vector<Repo>& repos, const FieldSet& fields,
-                                 const Access& access, const Identity* who) {
+                                 const Access& access, const Identity* who, PathBytes& paths) {
   std::vector<RepoView> views(repos.size());
   ViewsById by_id;
   std::vector<std::string> id_list;
@@ -96,8 +96,10 @@ std::vector<RepoView> load_views(db::Tx& tx, const std::vector<Repo>& repos, con
   if (fields.contains("siblings")) {
     tx.for_each(kPathsOfRepos, {ids}, [&](const db::Row& row) {
       const std::string& path = row.get_text(1);
-      // Folders stand in this table too.
-      if (!path.ends_with('/')) by_id.at(row.get_text(0))->facts.paths.push_back(path);
+      if (path.ends_with('/')) return true;  // Folders stand in this table too.
+      paths.found += path.size();
+      if (paths.too_many()) return repos.size() == 1;
+      by_id.at(row.get_text(0))->facts.paths.push_back(path);
       return true;
     });
   }

@@ -42,8 +42,16 @@ std::vector<ListHit> query_list(db::Tx& tx, const ListRequest& request, const Li
                                 const std::optional<ListPosition>& after, size_t limit,
                                 const RepoSearch& search, const ListEffort& effort = {});
 
-/// What repo_json needs for the fields, by repository, in their order.
+/// How many bytes of paths (`siblings`) are wanted at most.
+struct PathBytes {
+  uint64_t max = UINT64_MAX;
+  uint64_t found = 0;  // Beyond `max` counted on only for a single repository.
+  bool too_many() const { return found > max; }
+};
+
+/// What repo_json needs for the fields, by repository, in their order; paths only as far as they
+/// are not too many.
 std::vector<RepoView> load_views(db::Tx& tx, const std::vector<Repo>& repos, const FieldSet& fields,
-                                 const Access& access, const Identity* who);
+                                 const Access& access, const Identity* who, PathBytes& paths);
 
 }  // namespace hearth::hub

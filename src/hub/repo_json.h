@@ -2,6 +2,7 @@
 // The JSON of a repository: one function for the info routes and for lists (hub-api 5.1, 5.2).
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -28,6 +29,7 @@ FieldSet expand_fields(RepoType type, const std::vector<std::string>& names);
 
 /// What repo_json shows. Members that the wanted fields do not name may stay empty.
 struct RepoView {
+  std::shared_ptr<const void> room = {};  // First, to go last: hub/large_answers.
   Repo repo;
   std::string sha;               // Of the commit that is shown; empty: null
   int64_t last_modified_ms = 0;  // Of that commit

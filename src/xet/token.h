@@ -43,8 +43,8 @@ class Signer {
   /// The claims of a token of ours that is not out of its grace period; nothing otherwise.
   std::optional<Claims> claims_of(std::string_view token, int64_t now_s) const;
 
-  /// The query of a data URL: `r=0-99,200-299&e=<unix s>&u=<user id>&s=<signature>`, without `u` for
-  /// a stranger. It gives no right: requests for the data are counted for that user.
+  /// The query of a data URL: `r=0-99,200-299&e=<unix s>&u=<user id>&s=<signature>`, without `u`
+  /// for a stranger. It gives no right: requests for the data are counted for that user.
   std::string data_query(const MerkleHash& xorb, std::span<const FetchRange> ranges,
                          int64_t expires_s, std::string_view user_id) const;
   /// The values of such a query, as they came.
@@ -59,8 +59,8 @@ class Signer {
     uint64_t last = 0;  // Inclusive.
   };
   /// The signed ranges, when the signature is ours and the time has not come; nothing otherwise.
-  std::optional<std::vector<ByteSpan>> signed_ranges(const MerkleHash& xorb,
-                                                     const DataQuery& query, int64_t now_s) const;
+  std::optional<std::vector<ByteSpan>> signed_ranges(const MerkleHash& xorb, const DataQuery& query,
+                                                     int64_t now_s) const;
 
  private:
   std::string sign(const Bytes& key, std::string_view message) const;
