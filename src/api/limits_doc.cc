@@ -42,6 +42,16 @@ const std::array kRequests = {
           "as Apache's LimitRequestFields"},
 };
 
+/// Of all clients together.
+const std::array kServerWide = {
+    Limit{"connections", kServer.connections_max, Unit::kCount,
+          "the oldest idle ones are closed, then new ones", "three files each; `ulimit -n`"},
+    Limit{"requests that wait for a thread", kServer.queue_max, Unit::kCount, "503",
+          "ours; clients try again"},
+    Limit{"text of answers that are being sent", kServer.held_bytes_max, Unit::kBytes,
+          "503, but for answers below 64 KiB", "memory; files and streams do not count"},
+};
+
 const std::array kCommits = {
     Limit{"operations in one commit", hub::kOperationsMax, Unit::kCount, "413",
           "they are held in memory; the hosted hub recommends 100 files a commit"},
@@ -140,7 +150,7 @@ const std::array kTimes = {
     Limit{"a pause in a body", ms(kServer.body_idle), Unit::kMilliseconds, "408",
           "slow senders of bodies; over all a body brings 256 bytes a second at least"},
     Limit{"a pause of who reads the answer", ms(kServer.stream_idle), Unit::kMilliseconds,
-          "the connection is closed", "slow readers"},
+          "the connection is closed", "slow readers; less than 1 KiB a second counts as a pause"},
     Limit{"between two requests of a connection", ms(kServer.keep_alive_wait), Unit::kMilliseconds,
           "the connection is closed", "as nginx"},
     Limit{"for a free thread", ms(kServer.queue_wait), Unit::kMilliseconds, "503",
@@ -193,6 +203,7 @@ std::string limits_markdown() {
   out += table("Names and texts", kTried, kBeyond, kNames);
   out += table("Pages and other amounts", "Most of these are no errors: what is more is cut.",
                "more", kCuts);
+  out += table("The server as a whole", "Of all clients together.", kBeyond, kServerWide);
   out += table("Times", "How long the hub waits.", "after that", kTimes);
   return out;
 }

@@ -149,8 +149,7 @@ json::object responses_of(const Route& route) {
         {"description", route.not_built},
         {"content", {{kJson, {{"schema", reference("schemas/Error")}}}, {"text/html", {}}}}};
   }
-  responses["503"] = reference("responses/Error");
-  responses["507"] = reference("responses/Error");
+  for (const char* status : {"500", "503", "504"}) responses[status] = reference("responses/Error");
   return responses;
 }
 

@@ -7,8 +7,14 @@
 namespace hearth::api {
 namespace {
 
-constexpr std::array<std::string_view, 6> kStatusNames = {"none", "1xx", "2xx",
-                                                          "3xx",  "4xx", "5xx"};
+// 501 says what is not built, and is no failure that anybody should be woken for.
+constexpr std::array<std::string_view, 7> kStatusNames = {"none", "1xx", "2xx", "3xx",
+                                                          "4xx",  "5xx", "501"};
+
+size_t class_of(int status) {
+  if (status == 501) return 6;
+  return status >= 100 && status <= 599 ? static_cast<size_t>(status / 100) : 0;
+}
 
 void count(std::atomic<uint64_t>& counter, uint64_t more = 1) {
   counter.fetch_add(more, std::memory_order_relaxed);
@@ -39,8 +45,7 @@ void RequestMetrics::observe(const Route* route, const http::RequestHead& head,
   Counts& counts = found == rows_.end()    ? other_
                    : head.method == "HEAD" ? found->second->head
                                            : found->second->own;
-  const int status_class = outcome.status / 100;
-  count(counts.answers[status_class >= 1 && status_class <= 5 ? size_t(status_class) : 0]);
+  count(counts.answers[class_of(outcome.status)]);
   count(counts.received_bytes, outcome.received_bytes);
   count(counts.sent_bytes, outcome.sent_bytes);
   OfClass& of_class =
@@ -54,7 +59,9 @@ void RequestMetrics::add_to(metrics::Registry& registry) const {
   using metrics::Kind;
   registry.add(
       {{"hearth_http_requests_total", Kind::kCounter,
-        "Requests, by the row of docs/routes.md that answered them and the class of the status."},
+        "Requests, by the row of docs/routes.md that answered them and the class of the status; "
+        "what is not "
+        "built (501) has its own."},
        {"hearth_http_request_body_bytes_total", Kind::kCounter,
         "Bytes of request bodies as they came: uploads."},
        {"hearth_http_response_body_bytes_total", Kind::kCounter,

@@ -24,7 +24,7 @@ class RequestMetrics {
   void add_to(metrics::Registry& registry) const;
 
  private:
-  static constexpr size_t kStatusClasses = 6;  // 0: no answer could be sent.
+  static constexpr size_t kStatusClasses = 7;  // 0: no answer could be sent; the last: 501.
   struct Counts {
     std::string_view route;
     std::string_view method;

@@ -181,11 +181,12 @@ http::Response head_file(Call& call) {
 
 std::optional<std::vector<xet::Signer::ByteSpan>> spans_of(const Call& call,
                                                            const xet::MerkleHash& xorb) {
-  auto value = [&](const char* name) { return call.query.get(name).value_or(""); };
-  return signer_of(call).signed_ranges(
-      xorb,
-      {.ranges = value("r"), .expires = value("e"), .user_id = value("u"), .signature = value("s")},
-      call.services.clock->now_ms() / 1000);
+  return signer_of(call).signed_ranges(xorb,
+                                       {.ranges = call.query.get("r").value_or(""),
+                                        .expires = call.query.get("e").value_or(""),
+                                        .user_id = call.query.get("u").value_or(""),
+                                        .signature = call.query.get("s").value_or("")},
+                                       call.services.clock->now_ms() / 1000);
 }
 
 void check_data(Call& call) {

@@ -41,7 +41,8 @@ void repo_deleted(Instance& instance, bool as_json) {
     entry["keptUntil"] = iso8601_ms(gone.kept_until_ms);
     list.push_back(std::move(entry));
     rows.push_back({gone.repo.id, std::string(hub::to_string(gone.repo.type)),
-                    gone.repo.repo_id.full(), iso8601_ms(gone.deleted_ms), iso8601_ms(gone.kept_until_ms)});
+                    gone.repo.repo_id.full(), iso8601_ms(gone.deleted_ms),
+                    iso8601_ms(gone.kept_until_ms)});
   }
   as_json ? say_json(list) : say_table(rows);
 }

@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <sys/statvfs.h>
 
+#include "base/log.h"
+
 namespace hearth::app {
 namespace {
 
@@ -23,9 +25,10 @@ std::optional<std::string> ask(db::Database& database) {
     const int64_t version = database.schema_version();
     const int64_t wanted = db::migrations().back().version;
     if (version == wanted) return std::nullopt;
-    return "The database is of schema version " + std::to_string(version) +
-           ", and this program works with " + std::to_string(wanted) +
-           ": start the program that belongs to it.";
+    log_warning("not ready: the database is of schema version {}, this program works with {}",
+                version, wanted);
+    return "The database is of another version than this program: start the one that belongs to "
+           "it. The hub's log says more.";
   } catch (const std::exception&) {  // The log says more.
     return "The database cannot be read. The hub's log says why.";
   }
@@ -34,7 +37,8 @@ std::optional<std::string> ask(db::Database& database) {
 }  // namespace
 
 std::optional<std::string> data_folder_problem(const fs::path& data_dir) {
-  const std::string in_vain = "Nothing can be stored in " + data_dir.string() + ": ";
+  // Anybody may ask: the path is for the log.
+  const std::string in_vain = "Nothing can be stored in the data folder: ";
   struct statvfs disk{};
   if (::statvfs(data_dir.c_str(), &disk) != 0) return in_vain + std::strerror(errno) + ".";
   const uint64_t free_bytes = uint64_t{disk.f_bavail} * disk.f_frsize;

@@ -22,9 +22,6 @@ namespace hearth::app {
 namespace {
 
 constexpr int64_t kHousekeepingMs = 60'000;
-// A cluster's clients keep theirs. An idle one takes a few KiB; fewer where descriptors do not
-// suffice.
-constexpr uint64_t kConnectionsMax = 12'288;
 // How often the certificate's files are looked at: two calls of stat.
 constexpr time_t kCertificateLookS = 10;
 // Hugging Face clients resume an upload within a day; parts that nobody touched for two are lost.
@@ -211,7 +208,6 @@ int serve(const Settings& settings) {
   options.listen = listens;
   if (listens[0].tls) options.tls = {settings.tls_cert, settings.tls_key};
   options.pool_threads = settings.pool_threads;
-  options.limits.connections_max = kConnectionsMax;
   RedirectsToHttps entrance(app, settings.public_url);
   http::Server server(options, entrance);
   if (listens.size() > 1 && settings.redirect_http) {

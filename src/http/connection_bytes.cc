@@ -7,7 +7,9 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,6 +17,15 @@
 #include "http/served.h"
 
 namespace hearth::http {
+namespace {
+
+/// Bytes of the socket's that the peer's side has not taken yet.
+int unread_by_peer(int socket) {
+  int bytes = 0;
+  return ::ioctl(socket, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
+}
+
+}  // namespace
 
 Task<bool> Served::send_part(std::shared_ptr<Exchange> exchange, Part& part, bool chunked,
                              bool last) {
@@ -236,10 +247,22 @@ Task<bool> Served::wait_until(Socket::wait_type ready) {
 
 Task<bool> Served::wait_writable() {
   if (cut_) co_return false;
-  set_deadline(limits_.stream_idle);
   error_code error;
-  co_await socket_.async_wait(Socket::wait_write, asio::redirect_error(kAwait, error));
-  deadline_ = kNever;
+  const auto least_bytes = static_cast<int>(
+      limits_.read_rate_min_bytes_s * static_cast<uint64_t>(limits_.stream_idle.count()) / 1000);
+  int unread_bytes = unread_by_peer(socket_.native_handle());
+  while (true) {
+    set_deadline(limits_.stream_idle);
+    error.clear();
+    co_await socket_.async_wait(Socket::wait_write, asio::redirect_error(kAwait, error));
+    deadline_ = kNever;
+    if (!expired_ || cut_) break;
+    // The kernel says that there is room again only after a third of megabytes: a peer that reads
+    // steadily but slowly has made none in this time, and is no idle one.
+    const int now_bytes = unread_by_peer(socket_.native_handle());
+    if (unread_bytes - now_bytes < least_bytes) break;
+    unread_bytes = now_bytes;
+  }
   if (expired_) {
     ++shared_.counters.timeouts;
     // Else the kernel keeps what was not taken, megabytes for each, for as long as the peer likes.

@@ -46,6 +46,8 @@ struct Limits {
   // A body slower than this over all is cut too (slowhttptest -B).
   uint64_t body_rate_min_bytes_s = 256;
   std::chrono::milliseconds stream_idle{30'000};
+  // Who takes less than this in such a time counts as idle.
+  uint64_t read_rate_min_bytes_s = 1024;
   std::chrono::milliseconds handler_wait{60'000};
   // A new request waits this long for a pool thread before it is refused. hf-xet sleeps 3^k s after
   // a 503 and ignores Retry-After, so seconds here are cheaper (xet 5.8).
@@ -57,7 +59,9 @@ struct Limits {
 
   // Counts.
 
-  uint64_t connections_max = 4096;
+  // A cluster's clients keep theirs. An idle one takes a few KiB; fewer where descriptors do not
+  // suffice.
+  uint64_t connections_max = 12'288;
   // From nine tenths of that, connections that have been idle for this long are closed.
   std::chrono::milliseconds crowded_idle{1'000};
   // New requests that wait for a pool thread. Work that has begun is never refused.

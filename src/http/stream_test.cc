@@ -341,6 +341,30 @@ TEST_F(ServerTest, AReaderThatStopsReadingIsCut) {
   EXPECT_TRUE(eventually([&] { return server_->metrics().connections_active == 0; }));
 }
 
+TEST_F(ServerTest, AReaderThatIsSlowAndSteadyIsNotCut) {
+  auto file = sparse_file();
+  app_.routes["/file"] = [file](const RequestHead&) {
+    return Plan::respond([file] {
+      Response response;
+      response.body.emplace_back(FileRange{file, 0, 200 << 20});
+      return response;
+    });
+  };
+  ServerOptions options = quick_options();
+  options.limits.stream_idle = milliseconds(200);
+  start(options);
+  Client client(server_->port(), 4096);
+  client.send("GET /file HTTP/1.1\r\nHost: h\r\n\r\n");
+  // The kernel holds megabytes of it: at this rate there is room again only after seconds.
+  char piece[4096];
+  for (int i = 0; i < 120; ++i) {
+    ASSERT_GT(recv(client.fd(), piece, sizeof piece, 0), 0);
+    poll(nullptr, 0, 10);
+  }
+  EXPECT_EQ(server_->metrics().timeouts, 0u);
+  EXPECT_TRUE(eventually([&] { return server_->metrics().timeouts == 1; })) << "now it has stopped";
+}
+
 TEST_F(ServerTest, APeerThatHangsUpDuringAFileCostsNothing) {
   auto file = sparse_file();
   app_.routes["/file"] = [file](const RequestHead&) {
