@@ -89,8 +89,8 @@ struct BlobStore::Upload::State {
           ->check(0, expected.size_bytes);
       return true;
     } catch (const Error& problem) {
-      if (problem.kind() != ErrorKind::kCorrupt && problem.kind() != ErrorKind::kNotFound) throw;
-      log_warning("blob {} was damaged and is replaced by what was uploaded", expected.sha256);
+      // Damaged, or on a disk that does not read it any more: what came has just been compared.
+      log_warning("blob {} is replaced by what was uploaded: {}", expected.sha256, problem.what());
       return false;
     }
   }

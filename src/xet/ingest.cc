@@ -145,12 +145,54 @@ class Ingestion {
 
 }  // namespace
 
+bool XetStore::reads_through(const LargeObject& object, const std::function<void()>& check) const {
+  try {
+    auto recipe =
+        database_.read([&](db::Tx& tx) { return rows::find_file(tx, *object.file_hash); });
+    if (!recipe) return false;
+    auto source = open_recipe(std::move(*recipe));
+    Sha256 digest;
+    Bytes block(kBlockBytes);
+    for (uint64_t at = 0; size_t got = source->read(at, block); at += got) {
+      if (check) check();
+      digest.update({block.data(), got});
+    }
+    return digest.finish_hex() == object.sha256;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kUnavailable) throw;  // `check` wants an end.
+    log_warning("the chunks of {} cannot be read, and are made again from the whole file: {} {}",
+                object.sha256, error.message(), error.detail());
+    return false;
+  }
+}
+
+std::set<std::string> XetStore::known_damage() const {
+  return database_.read([](db::Tx& tx) { return rows::damaged_names(tx).xorbs; });
+}
+
+std::set<std::string> XetStore::forget_recipe(const MerkleHash& file_hash) {
+  std::set<std::string> xorbs = known_damage();
+  database_.write([&](db::Tx& tx) {
+    auto recipe = rows::find_file(tx, file_hash);
+    if (!recipe) return;
+    for (const Term& term : recipe->terms) xorbs.insert(term.xorb.text());
+    rows::delete_file(tx, file_hash);
+  });
+  return xorbs;
+}
+
 bool XetStore::ingest(const std::string& repo_id, const std::string& sha256,
                       const IngestOptions& options, const std::function<void()>& check) {
   auto object = find(repo_id, sha256);
   if (!object) return true;  // The repository dropped it meanwhile.
   auto blob_size = blobs_.size_of(sha256);
-  if (!object->file_hash && blob_size == object->size_bytes && object->size_bytes > 0) {
+  const bool is_whole = blob_size == object->size_bytes && object->size_bytes > 0;
+  // A whole file beside chunks is there because somebody was asked for it again: it is the good
+  // copy until the chunks have been read through.
+  const bool is_sound = object->file_hash && (!is_whole || reads_through(*object, check));
+  if (!is_sound && is_whole) {
+    const std::set<std::string> avoided =
+        object->file_hash ? forget_recipe(*object->file_hash) : known_damage();
     Caller caller = task_caller(repo_id);
     Ingestion ingestion(
         [&](const XorbBuilder& xorb, const MerkleHash& hash) {
@@ -167,6 +209,7 @@ bool XetStore::ingest(const std::string& repo_id, const std::string& sha256,
             if (!database_.read([&](db::Tx& tx) { return rows::repo_uses(tx, repo_id, xorb); })) {
               continue;
             }
+            if (avoided.contains(xorb.text())) continue;
             if (auto table = find_table(xorb)) return std::pair(xorb, table);
           }
           return std::nullopt;

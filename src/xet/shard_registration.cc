@@ -273,8 +273,9 @@ void ShardRegistration::State::commit() {
       // A collector may have run since the check: the rows only appear if the xorbs are there.
       if (!rows::touch_xorb(tx, xorb, now_ms)) refuse_absent(xorb);
     }
+    const rows::DamagedNames damaged = rows::damaged_names(tx);
     for (const Recipe& recipe : recipes) {
-      rows::insert_file(tx, recipe, now_ms);
+      rows::insert_file(tx, recipe, now_ms, damaged);
       rows::insert_object(
           tx, caller.repo_id,
           {.sha256 = recipe.sha256, .size_bytes = recipe.size_bytes, .file_hash = recipe.file_hash},

@@ -25,8 +25,8 @@ void for_each_hash(db::Database& database, Fetch fetch, OnHash on_hash) {
 }
 
 /// Calls `on_file` with every file below `root` whose name is a hash.
-inline void for_each_stored(const fs::path& root,
-                     const std::function<void(const MerkleHash&, const fs::path&)>& on_file) {
+inline void for_each_stored(
+    const fs::path& root, const std::function<void(const MerkleHash&, const fs::path&)>& on_file) {
   for (const auto& entry : fs::recursive_directory_iterator(root)) {
     if (!entry.is_regular_file()) continue;
     if (auto hash = MerkleHash::from_text(entry.path().filename().string())) {

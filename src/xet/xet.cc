@@ -285,7 +285,7 @@ void XetStore::store_xorb(const MerkleHash& hash, const ChunkTable& table, Durab
         // It was collected as garbage in this moment: it is a new one, then.
         return store_xorb(hash, table, file, sums, caller);
       }
-      if (error.kind() != ErrorKind::kCorrupt) throw;
+      // Damaged, or on a disk that does not read it any more: what came has just been compared.
       log_error("replacing the damaged xorb {}: {}", hash.text(), error.message());
       rename_durably(file.temporary_path(), target);
       blobs_.sums().forget(hash.text());

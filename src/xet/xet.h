@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -205,6 +206,12 @@ class XetStore {
   const fs::path& data_dir() const { return options_.data_dir; }
 
  private:
+  /// Whether the chunks of a file can be read and hash to its SHA-256.
+  bool reads_through(const LargeObject& object, const std::function<void()>& check) const;
+  std::set<std::string> known_damage() const;
+  /// Of a file whose chunks cannot be read, and that is there as a whole. Returns the xorbs that a
+  /// new recipe is to avoid: those of this one, and all that are known to be damaged.
+  std::set<std::string> forget_recipe(const MerkleHash& file_hash);
   friend class XorbUpload;
   friend class ShardRegistration;
   class TableCache;

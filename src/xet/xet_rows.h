@@ -56,10 +56,21 @@ std::vector<MerkleHash> chunks_of_xorb(db::Tx& tx, const MerkleHash& xorb);
 void delete_dedup(db::Tx& tx, const MerkleHash& chunk, const MerkleHash& xorb);
 std::vector<MerkleHash> xorbs_with_chunk(db::Tx& tx, const MerkleHash& chunk, int64_t limit);
 
+// damaged (hub/scrub writes it)
+struct DamagedNames {
+  std::set<std::string> blobs;  // SHA-256
+  std::set<std::string> xorbs;
+  bool empty() const { return blobs.empty() && xorbs.empty(); }
+};
+DamagedNames damaged_names(db::Tx& tx);
+
 // xet_file
 std::optional<Recipe> find_file(db::Tx& tx, const MerkleHash& file_hash);
 std::optional<Recipe> find_file_by_sha256(db::Tx& tx, const std::string& sha256);
-void insert_file(db::Tx& tx, const Recipe& recipe, int64_t now_ms);
+/// A recipe that is there already stays, unless it names a damaged xorb.
+void insert_file(db::Tx& tx, const Recipe& recipe, int64_t now_ms,
+                 const DamagedNames& damaged = {});
+void delete_file(db::Tx& tx, const MerkleHash& file_hash);
 std::vector<MerkleHash> files_after(db::Tx& tx, const std::optional<MerkleHash>& after,
                                     int64_t limit);
 
@@ -90,13 +101,5 @@ struct OwnedObject {
 /// Every object of every repository, in pages by (repo, sha256).
 std::vector<OwnedObject> objects_after(db::Tx& tx, const std::string& repo_id,
                                        const std::string& sha256, int64_t limit);
-
-// damaged (hub/scrub writes it)
-struct DamagedNames {
-  std::set<std::string> blobs;  // SHA-256
-  std::set<std::string> xorbs;
-  bool empty() const { return blobs.empty() && xorbs.empty(); }
-};
-DamagedNames damaged_names(db::Tx& tx);
 
 }  // namespace hearth::xet::rows

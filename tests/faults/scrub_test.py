@@ -36,11 +36,10 @@ def flip_a_bit(path: Path) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("xet", [False, True], ids=["LFS", "Xet"])
-def test_damage_is_found_refused_and_made_good_by_the_next_upload(tmp_path, xet):
+@pytest.mark.parametrize("xet, chunked", [(False, False), (False, True), (True, True)], ids=["LFS", "LFS in chunks", "Xet"])
+def test_damage_is_found_refused_and_made_good_by_the_next_upload(tmp_path, xet, chunked):
     server = Server()
-    # As it came: nothing is put into chunks afterwards.
-    options = ("--chunk-lfs-uploads", "false")
+    options = ("--chunk-lfs-uploads", "true" if chunked else "false")
     try:
         server.add_user("root", "--admin")
         server.add_user("alice")
@@ -52,9 +51,10 @@ def test_damage_is_found_refused_and_made_good_by_the_next_upload(tmp_path, xet)
         file.write_bytes(content)
         done = client(server, token, tmp_path / "home", xet, "upload", str(file))
         assert done.returncode == 0, done.stderr
+        server.settle()
         assert "All is whole." in server.hearth("scrub")
 
-        stored = [path for path in (server.data / ("xorbs" if xet else "blobs")).rglob("*") if path.is_file() and path.stat().st_size > 1 << 20]
+        stored = [path for path in (server.data / ("xorbs" if chunked else "blobs")).rglob("*") if path.is_file() and path.stat().st_size > 1 << 20]
         assert len(stored) == 1
         flip_a_bit(stored[0])
         found = server.hearth("scrub", check=False)
@@ -70,6 +70,7 @@ def test_damage_is_found_refused_and_made_good_by_the_next_upload(tmp_path, xet)
         # Another machine that has the file: this client keeps no list of what it has sent.
         again = client(server, token, tmp_path / "other-home", xet, "upload", str(file))
         assert again.returncode == 0, again.stderr
+        server.settle()
         assert "All is whole." in server.hearth("scrub"), again.stderr
         done = client(server, token, tmp_path / "home", xet, "download", str(tmp_path / "second"))
         assert done.returncode == 0, done.stderr
