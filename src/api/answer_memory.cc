@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "db/db.h"
-
 namespace hearth::api {
 namespace {
 
@@ -24,9 +22,9 @@ std::string key_of(const Call& call) {
 
 http::Response AnswerMemory::answer(const Call& call, std::string_view commit_oid,
                                     const std::function<http::Response()>& make) {
-  // Taken before anything is read: a change in between makes the answer older than its number,
-  // which nobody will ask for again.
-  std::optional<int64_t> change_number = database_.change_number();
+  // Taken before anything was read for this request, its caller and repository among it: a change
+  // in between makes the answer older than its number, which nobody will ask for again.
+  const std::optional<int64_t>& change_number = call.change_number;
   if (!change_number) return make();
   std::string key = key_of(call);
   Entry found = find(key);

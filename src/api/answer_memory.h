@@ -16,14 +16,13 @@
 namespace hearth::api {
 
 /// Remembers answers to GET as text. An answer is given again to the same caller at the same
-/// address, only while the database's change number and the commit that it shows are those it was
-/// made from, so nobody ever sees an old one; access is decided anew before. Where the database has
-/// no such number nothing is remembered. Safe from any thread; the least recently asked go first.
+/// address, only while the database's change number (Call::change_number) and the commit that it
+/// shows are those it was made from, so nobody ever sees an old one; access is decided anew before.
+/// Where the database has no such number nothing is remembered. Safe from any thread; the least recently asked go first.
 class AnswerMemory {
  public:
   /// `bytes_max`: of all texts and keys together; an answer of more than a 64th of it is not kept.
-  AnswerMemory(db::Database& database, uint64_t bytes_max)
-      : database_(database), bytes_max_(bytes_max) {}
+  explicit AnswerMemory(uint64_t bytes_max) : bytes_max_(bytes_max) {}
 
   /// What `make` answers, or answered before. `commit_oid`: of the commit that the answer shows,
   /// found anew for this request. Whatever else `make` reads stands in the database, in objects of
@@ -46,7 +45,6 @@ class AnswerMemory {
   Entry find(const std::string& key);
   void keep(Entry entry);
 
-  db::Database& database_;
   const uint64_t bytes_max_;
   std::mutex mutex_;
   std::list<Entry> by_use_;  // The last asked first.

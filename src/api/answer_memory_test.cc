@@ -19,6 +19,8 @@ class AnswerMemoryTest : public testing::Test {
     head.raw_path = path;
     head.host = "hub.test";
     Call call(services_, head);
+    call.change_number = database_->change_number();
+    if (while_admitting_) std::exchange(while_admitting_, {})();
     if (!user.empty()) {
       call.identity = hub::Identity{};
       call.identity->user_id = user;
@@ -42,7 +44,8 @@ class AnswerMemoryTest : public testing::Test {
   db::TestDatabase database_{db::Engine::kSqlite};
   hub::Tasks tasks_{*database_, system_clock()};
   Services services_;
-  AnswerMemory memory_{*database_, 64 * 1024};
+  AnswerMemory memory_{64 * 1024};
+  std::function<void()> while_admitting_;
   std::function<void()> while_making_;
   int status_ = 200;
   int made_count_ = 0;
@@ -75,6 +78,13 @@ TEST_F(AnswerMemoryTest, NobodySeesWhatWasMadeForAnother) {
 
 TEST_F(AnswerMemoryTest, AChangeDuringTheMakingIsNotOverlooked) {
   while_making_ = [&] { change(); };
+  EXPECT_EQ(ask("/a"), "1");
+  EXPECT_EQ(ask("/a"), "2");
+  EXPECT_EQ(ask("/a"), "2");
+}
+
+TEST_F(AnswerMemoryTest, AChangeSinceTheCallerWasFoundIsNotOverlooked) {
+  while_admitting_ = [&] { change(); };
   EXPECT_EQ(ask("/a"), "1");
   EXPECT_EQ(ask("/a"), "2");
   EXPECT_EQ(ask("/a"), "2");

@@ -232,6 +232,8 @@ class Call {
   const Route* route = nullptr;                            // See set_route().
   std::map<std::string, std::string, std::less<>> params;  // By name, decoded.
   std::optional<hub::Identity> identity;
+  /// The database's, from before anything was read for this request; for AnswerMemory.
+  std::optional<int64_t> change_number;
   std::string counted_as;  // A user's id, by a link that was signed for them: for quotas only.
   hub::RepoType repo_type = hub::RepoType::kModel;
   std::string body;  // Routes with a limit and no sink.

@@ -340,6 +340,9 @@ std::variant<http::Plan, http::Response> HubApp::begin(const http::RequestHead& 
   auto call = std::make_shared<Call>(services_, head);
   call->set_route(*match->route);
   note_of(head).set_route(*match->route);
+  if (head.method == "GET" && match->route->pattern.starts_with("/api/")) {
+    call->change_number = services_.database->change_number();
+  }
   call->repo_type = match->repo_type;
   call->params = std::move(match->params);
   if (auto redirect = admit(*call, *match)) {

@@ -86,7 +86,7 @@ Instance::Instance(Settings wanted, const Clock& with_clock)
       downloads(*database, clock),
       likes(*database, clock, access),
       rate_limiter(settings.rate_limits, clock),
-      answers(*database, kAnswerMemoryBytes) {}
+      answers(kAnswerMemoryBytes) {}
 
 hub::HubContext Instance::context() {
   return {.data_dir = settings.data_dir,

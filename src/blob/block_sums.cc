@@ -143,8 +143,7 @@ void CheckedFile::check(uint64_t offset_bytes, uint64_t length_bytes) const {
     const int64_t now = now_ms();
     if (sums_->is_fresh(block, now)) continue;
     XXH3_64bits_reset(stream.get());
-    const uint64_t block_end =
-        std::min((block + 1) * kSumBlockBytes, sums_->identity.size_bytes);
+    const uint64_t block_end = std::min((block + 1) * kSumBlockBytes, sums_->identity.size_bytes);
     for (uint64_t at = block * kSumBlockBytes; at < block_end;) {
       const size_t wanted = std::min<uint64_t>(piece.size(), block_end - at);
       const size_t got = read_at(*fd_, at, {piece.data(), wanted});

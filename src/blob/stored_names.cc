@@ -1,6 +1,9 @@
 #include "blob/stored_names.h"
 
 #include <algorithm>
+#include <system_error>
+
+#include "base/error.h"
 
 namespace hearth::blob {
 namespace {
@@ -21,6 +24,10 @@ void add_names(const fs::path& dir, const std::string& before, std::string_view 
                !before.empty()) {
       files.push_back(std::move(name));
     }
+  }
+  // Not there (yet, or any more) is empty; what cannot be listed must not pass for it.
+  if (error && error != std::errc::no_such_file_or_directory) {
+    throw_errno("list " + dir.string(), error.value());
   }
   std::ranges::sort(folders);
   std::ranges::sort(files);

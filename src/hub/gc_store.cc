@@ -19,6 +19,10 @@ void put_gc_row(db::Tx& tx, std::string_view repo_id, const GcRepoRow& row) {
   tx.execute(kSql, {repo_id, row.marked_refs, row.rights_due, row.git_refs, row.git_done_ms});
 }
 
+void forget_marked_refs(db::Tx& tx, std::string_view repo_id) {
+  tx.execute("UPDATE gc_repo SET marked_refs = '' WHERE repo_id = ?1", {repo_id});
+}
+
 void set_rights_due(db::Tx& tx, std::string_view repo_id) {
   GcRepoRow row = find_gc_row(tx, repo_id);
   row.rights_due = true;

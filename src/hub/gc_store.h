@@ -23,6 +23,8 @@ struct GcRepoRow {
 
 GcRepoRow find_gc_row(db::Tx& tx, std::string_view repo_id);
 void put_gc_row(db::Tx& tx, std::string_view repo_id, const GcRepoRow& row);
+/// Pointers were recorded that no ref leads to: the next collection compares them.
+void forget_marked_refs(db::Tx& tx, std::string_view repo_id);
 /// The repository has objects no more: the next collection compares its rights to xorbs.
 void set_rights_due(db::Tx& tx, std::string_view repo_id);
 

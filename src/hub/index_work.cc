@@ -64,10 +64,7 @@ void write_event(db::Tx& tx, const HubContext& context, const Repo& repo, const 
   detail["old"] = row.old_oid;
   detail["new"] = row.new_oid;
   context.audit->append(tx, row.actor, "repo." + row.kind, repo.id, detail);
-  NewTask event;
-  event.kind = "repo.content";
-  event.payload["repo_id"] = repo.id;
-  event.unique_key = repo.id;  // What it does looks at the newest state.
+  NewTask event = content_task(repo.id);
   event.owner_id = row.actor.user_id;
   context.tasks->enqueue(tx, event);
 }
@@ -100,6 +97,14 @@ bool is_as_seen(db::Tx& tx, const std::string& repo_id, const IndexWork& work) {
 }
 
 }  // namespace
+
+NewTask content_task(const std::string& repo_id) {
+  NewTask task;
+  task.kind = "repo.content";
+  task.payload["repo_id"] = repo_id;
+  task.unique_key = repo_id;  // What it does looks at the newest state.
+  return task;
+}
 
 std::vector<PointerRow> pointer_rows(const std::vector<git::NewBlob>& blobs) {
   std::vector<PointerRow> rows;

@@ -13,6 +13,7 @@
 #include "hub/path_index.h"
 #include "hub/receive_store.h"
 #include "hub/repo.h"
+#include "hub/tasks.h"
 
 namespace hearth::hub {
 
@@ -48,6 +49,8 @@ bool record_index_work(db::Tx& tx, const HubContext& context, const Repo& repo,
                        const std::vector<RefUpdateRow>& rows, const IndexWork& work);
 
 /// Those of the blobs that stand for large files.
+/// "repo.content": what a change of content leaves to do, whatever it was.
+NewTask content_task(const std::string& repo_id);
 std::vector<PointerRow> pointer_rows(const std::vector<git::NewBlob>& blobs);
 std::vector<std::string> sha256s_of(const std::vector<PointerRow>& pointers);
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -227,8 +228,9 @@ std::vector<std::string> Ledger::without_room(const Repo& repo,
     std::vector<std::string> refused;
     auto room = room_of(owner_of(tx, repo), context_.quotas);
     if (!room) return refused;
+    std::set<std::string> seen;
     for (const WantedFile& file : files) {
-      if (is_counted(tx, repo.id, file.sha256)) continue;
+      if (!seen.insert(file.sha256).second || is_counted(tx, repo.id, file.sha256)) continue;
       if (file.size_bytes > *room) {
         refused.push_back(file.sha256);
       } else {
@@ -265,17 +267,15 @@ void Ledger::require_any_room(const Repo& repo) {
 }
 
 void Ledger::require_room_for_sizes(const Repo& repo, const std::vector<uint64_t>& sizes_bytes) {
-  require_any_room(repo);
   context_.database->read([&](db::Tx& tx) {
     NamespaceStorage owner = owner_of(tx, repo);
     auto room = room_of(owner, context_.quotas);
     uint64_t sum_bytes = 0;
-    for (uint64_t size_bytes : sizes_bytes) sum_bytes += size_bytes;
-    if (!room || sum_bytes <= *room) return;
-    for (uint64_t size_bytes : sizes_bytes) {
-      if (is_any_of_size(tx, repo.id, size_bytes)) sum_bytes -= size_bytes;
+    // Of one size there may be one file under several names.
+    for (uint64_t size_bytes : std::set(sizes_bytes.begin(), sizes_bytes.end())) {
+      if (room && !is_any_of_size(tx, repo.id, size_bytes)) sum_bytes += size_bytes;
     }
-    if (sum_bytes <= *room) return;
+    if (!room || sum_bytes <= *room) return;
     throw full_error(owner, owner.used_bytes, quota_of(owner, context_.quotas).value_or(0),
                      sum_bytes);
   });
@@ -295,6 +295,8 @@ void Ledger::measure_git(const Repo& repo, const git::GitRepo& git) {
   uint64_t measured_bytes = git.objects_bytes();
   context_.database->write([&](db::Tx& tx) {
     uint64_t now_bytes = noted_bytes(tx);
+    // Another measuring has come in between: whoever added since then measures after it.
+    if (now_bytes < before_bytes) return;
     // What came meanwhile may have been measured or not. Of a change that was under way at the
     // beginning it cannot be told either: its own measuring will follow.
     uint64_t bytes = measured_bytes + (now_bytes - std::min(now_bytes, before_bytes));

@@ -9,6 +9,7 @@
 #include "cards/cards.h"
 #include "db/db.h"
 #include "hub/access.h"
+#include "hub/gc_store.h"
 #include "hub/git_dir.h"
 #include "hub/index_work.h"
 #include "hub/ledger.h"
@@ -16,6 +17,7 @@
 #include "hub/path_index.h"
 #include "hub/receive_store.h"
 #include "hub/repository_store.h"
+#include "hub/tasks.h"
 #include "xet/xet.h"
 
 namespace hearth::hub {
@@ -189,6 +191,10 @@ std::optional<int64_t> Receive::apply(const RepoLock& held, const Actor& by, con
   row.actor = by;
   row.created_ms = context_.clock->now_ms();
   auto pointers = pointer_rows(change.blobs);
+  std::vector<std::string> sha256s = sha256s_of(pointers);
+  for (std::string& sha256 : merged_back(repo, git, quarantine, change)) {
+    sha256s.push_back(std::move(sha256));
+  }
   uint64_t git_bytes = quarantine != nullptr ? quarantine->bytes() : 0;
   // Whoever stores too much can still delete, squash and merge.
   const QuotaDefaults* quotas = change.blobs.empty() ? nullptr : &context_.quotas;
@@ -204,11 +210,11 @@ std::optional<int64_t> Receive::apply(const RepoLock& held, const Actor& by, con
       row.ref = std::string(git::kPullRequestPrefix) + std::to_string(*taken);
     }
     require_objects(tx, repo, pointers);
-    StorageChange storage(tx, repo.id, sha256s_of(pointers));
+    StorageChange storage(tx, repo.id, sha256s);
     insert_pending(tx, row);
     insert_pointers(tx, repo.id, pointers);
     if (!row.ref.starts_with(git::kPullRequestPrefix)) {  // Anyone may open one.
-      delete_lfs_deletions(tx, repo.id, sha256s_of(pointers));
+      delete_lfs_deletions(tx, repo.id, sha256s);
     }
     storage.record(git_bytes, quotas);
     return taken;
@@ -220,13 +226,42 @@ std::optional<int64_t> Receive::apply(const RepoLock& held, const Actor& by, con
                                     .expected_old = oid_or_nothing(row.old_oid),
                                     .new_target = oid_or_nothing(row.new_oid)});
   if (result == git::RefUpdateResult::kChangedMeanwhile) {
-    context_.database->write([&](db::Tx& tx) { mark_dropped(tx, row.id); });
+    drop(repo, {row.id});
     throw Error(ErrorKind::kConflict, "The reference was changed meanwhile. Please try again.",
                 {.code = "RefMoved"});
   }
   failpoint("receive.moved");
   settle_or_take_back(repo, git, {row});
   return num;
+}
+
+std::vector<std::string> Receive::merged_back(const Repo& repo, const git::GitRepo& git,
+                                              git::Quarantine* quarantine, const Change& change) {
+  if (change.kind != ChangeKind::kMerge || change.ref.old_oid.empty()) return {};
+  auto deleted = context_.database->read([&](db::Tx& tx) { return lfs_deletions(tx, repo.id); });
+  if (deleted.empty()) return {};
+  std::optional<git::GitRepo> with_new;
+  if (quarantine != nullptr) with_new = git::GitRepo::open_with(git.dir(), *quarantine);
+  const git::GitRepo& merged = with_new ? *with_new : git;
+  std::vector<std::string> found;
+  git::Oid before = merged.tree_of(*oid_or_nothing(change.ref.old_oid));
+  git::Oid after = merged.tree_of(*oid_or_nothing(change.ref.new_oid));
+  for (const git::PathChange& path : merged.diff_paths(before, after)) {
+    if (path.kind == git::ChangeKind::kDeleted) continue;
+    auto pointer = merged.read_pointer(path.new_oid);
+    if (pointer && deleted.contains(pointer->sha256)) found.push_back(pointer->sha256);
+  }
+  return found;
+}
+
+void Receive::drop(const Repo& repo, const std::vector<std::string>& update_ids) {
+  context_.database->write([&](db::Tx& tx) {
+    for (const std::string& id : update_ids) mark_dropped(tx, id);
+    // What it brought is recorded and belongs to nothing: refs are where they were, and only this
+    // has the next collection compare them, and the objects measured anew.
+    forget_marked_refs(tx, repo.id);
+    context_.tasks->enqueue(tx, content_task(repo.id));
+  });
 }
 
 void Receive::settle_or_take_back(const Repo& repo, git::GitRepo& git,
@@ -366,7 +401,7 @@ void Receive::finish_pending(const Repo& repo) {
     if (has_moved(git, row)) {
       moved.push_back(std::move(row));
     } else {
-      context_.database->write([&](db::Tx& tx) { mark_dropped(tx, row.id); });
+      drop(repo, {row.id});
     }
   }
   if (!moved.empty()) settle(repo, git, moved);

@@ -124,6 +124,12 @@ class Receive {
  private:
   /// Step 6 for rows whose refs have moved.
   void settle(const Repo& repo, git::GitRepo& git, const std::vector<RefUpdateRow>& rows);
+  /// Of the large files that were deleted for good, those that a merge brings to its branch:
+  /// whoever merges wants them.
+  std::vector<std::string> merged_back(const Repo& repo, const git::GitRepo& git,
+                                       git::Quarantine* quarantine, const Change& change);
+  /// These updates have not happened.
+  void drop(const Repo& repo, const std::vector<std::string>& update_ids);
   /// settle(); when that fails (a full disk), the refs go back to where they were, as the caller
   /// will be told that the write failed.
   void settle_or_take_back(const Repo& repo, git::GitRepo& git,

@@ -161,8 +161,12 @@ std::string Receive::push(const Caller& caller, const Repo& repo, git::ReceivePa
   }
   uint64_t git_bytes = pack.quarantine().bytes();
   const QuotaDefaults* quotas = brought.blobs.empty() ? nullptr : &context_.quotas;
-  const bool by_writer = std::ranges::any_of(
-      rows, [](const auto& row) { return !row.ref.starts_with(git::kPullRequestPrefix); });
+  bool by_writer =
+      false;  // Who may move anything but pull requests: what is refused tells nothing.
+  for (size_t i = 0; i < rows.size(); ++i) {
+    by_writer = by_writer ||
+                (results[i].refusal.empty() && !rows[i].ref.starts_with(git::kPullRequestPrefix));
+  }
   auto record = [&](db::Tx& tx) {
     if (!lock_repo_row(tx, repo.id)) return false;
     StorageChange storage(tx, repo.id, sha256s_of(pointers));
@@ -208,11 +212,7 @@ std::string Receive::push(const Caller& caller, const Repo& repo, git::ReceivePa
     dropped.push_back(rows[i].id);
   }
   failpoint("receive.moved");
-  if (!dropped.empty()) {
-    context_.database->write([&](db::Tx& tx) {
-      for (const std::string& id : dropped) mark_dropped(tx, id);
-    });
-  }
+  if (!dropped.empty()) drop(repo, dropped);
   if (!moved.empty()) {
     git::GitRepo after = git::GitRepo::open(git_dir(context_, repo.id));
     settle_or_take_back(repo, after, moved);

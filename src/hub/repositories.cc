@@ -142,6 +142,7 @@ git::GitRepo Repositories::open_git(const Repo& repo) const {
 
 void Repositories::catch_up() {
   drop_unfinished_creations();
+  context_.database->write([&](db::Tx& tx) { set_missing_kept_until(tx, context_.undelete_ms); });
   for (const std::string& id : receive_.pending_repos()) {
     auto repo = find_by_id(id);
     if (!repo) continue;

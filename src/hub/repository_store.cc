@@ -191,20 +191,30 @@ void undelete_repo_row(db::Tx& tx, const Repo& repo) {
 
 std::vector<DeletedRepo> list_deleted_repo_rows(db::Tx& tx, int64_t kept_until_before_ms) {
   constexpr std::string_view kSql = "SELECT " REPO_COLUMNS
-                                    ", r.deleted_ms, r.kept_until_ms FROM repo r"
-                                    " WHERE r.deleted_ms IS NOT NULL AND r.kept_until_ms < ?1"
+                                    ", r.deleted_ms, COALESCE(r.kept_until_ms, r.deleted_ms)"
+                                    " FROM repo r"
+                                    " WHERE r.deleted_ms IS NOT NULL"
+                                    " AND (r.kept_until_ms < ?1 OR ?1 = ?2)"
                                     " ORDER BY r.deleted_ms DESC, r.id DESC";
   std::vector<DeletedRepo> repos;
-  tx.for_each(kSql, {kept_until_before_ms}, [&](const db::Row& row) {
+  tx.for_each(kSql, {kept_until_before_ms, INT64_MAX}, [&](const db::Row& row) {
     repos.push_back({repo_of(row), row.get_int(15), row.get_int(16)});
     return true;
   });
   return repos;
 }
 
+void set_missing_kept_until(db::Tx& tx, int64_t undelete_ms) {
+  constexpr std::string_view kSql =
+      "UPDATE repo SET kept_until_ms = deleted_ms + ?1"
+      " WHERE deleted_ms IS NOT NULL AND kept_until_ms IS NULL";
+  tx.execute(kSql, {undelete_ms});
+}
+
 std::optional<DeletedRepo> find_deleted_repo_row(db::Tx& tx, std::string_view id) {
   constexpr std::string_view kSql = "SELECT " REPO_COLUMNS
-                                    ", r.deleted_ms, r.kept_until_ms FROM repo r"
+                                    ", r.deleted_ms, COALESCE(r.kept_until_ms, r.deleted_ms)"
+                                    " FROM repo r"
                                     " WHERE r.id = ?1 AND r.deleted_ms IS NOT NULL";
   auto row = tx.query_one(kSql, {id});
   if (!row) return std::nullopt;

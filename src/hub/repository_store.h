@@ -30,7 +30,9 @@ void rename_repo_row(db::Tx& tx, const Repo& repo, const RepoId& old_id, int64_t
 bool mark_repo_deleted(db::Tx& tx, std::string_view id, int64_t now_ms, int64_t kept_until_ms);
 /// Brings it back under the name that `repo` holds, which the caller has found free.
 void undelete_repo_row(db::Tx& tx, const Repo& repo);
-/// Those whose time to be kept ended before that, the ones that were deleted last first.
+/// Of those that were deleted before it was noted how long they are kept.
+void set_missing_kept_until(db::Tx& tx, int64_t undelete_ms);
+/// Those whose time to be kept ended before that (INT64_MAX: all), what was deleted last first.
 std::vector<DeletedRepo> list_deleted_repo_rows(db::Tx& tx, int64_t kept_until_before_ms);
 std::optional<DeletedRepo> find_deleted_repo_row(db::Tx& tx, std::string_view id);
 /// For good, with every row that is about it. False: it was gone already, or is kept until later

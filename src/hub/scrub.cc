@@ -31,6 +31,9 @@ constexpr int64_t kBusyMs = 60'000;  // Between looks whether another process ha
 // A task reads so long and makes room for others; what it has read is noted that often.
 constexpr auto kStepTime = std::chrono::seconds(3);
 constexpr auto kAgainAfter = std::chrono::milliseconds(500);  // A read that failed.
+constexpr int64_t kUnreadableAgainMs = int64_t{3600} * 1000;
+constexpr std::string_view kUnreadable = "cannot be read: ";
+constexpr std::string_view kMissing = "It is missing: something has removed it.";
 
 std::optional<Fd> try_lock(const fs::path& data_dir) {
   make_dirs(data_dir / "run");
@@ -43,7 +46,7 @@ std::optional<Fd> try_lock(const fs::path& data_dir) {
 
 int64_t changed_ms(const fs::path& path) {
   struct stat status;
-  if (::stat(path.c_str(), &status) != 0) return INT64_MAX;  // Gone: not damaged any more.
+  if (::stat(path.c_str(), &status) != 0) return INT64_MAX;
   return int64_t{status.st_ctim.tv_sec} * 1000 + status.st_ctim.tv_nsec / 1'000'000;
 }
 
@@ -97,6 +100,7 @@ class Scrubber::Pass {
       }
       store();
     }
+    owner_.note_missing(kind_);
     state_.whole_since_ms = *state_.began_ms;
     state_.began_ms.reset();
     state_.after.clear();
@@ -144,11 +148,13 @@ std::optional<std::string> Scrubber::damage_of(std::string_view kind, const std:
                                                const std::function<void(uint64_t)>& on_bytes) {
   size_bytes = 0;
   if (kind == "blob") {
+    if (context_.large_files->is_missing_whole(name)) return std::string(kMissing);
     return blobs_.damage_of(name, [&](uint64_t bytes) {
       size_bytes += bytes;
       on_bytes(bytes);
     });
   }
+  if (kind == "xorb" && context_.large_files->is_missing_xorb(name)) return std::string(kMissing);
   std::optional<std::string> damage;
   if (kind == "xorb") {
     damage = context_.large_files->damage_of_xorb(name, size_bytes);
@@ -165,7 +171,12 @@ std::optional<std::string> Scrubber::damage_of(std::string_view kind, const std:
       auto lines = repositories_.open_git(*repo).fsck();
       if (!lines.empty()) damage = repo->repo_id.full() + ": git fsck: " + lines.front();
     } catch (const Error& error) {
-      damage = repo->repo_id.full() + ": " + error.message();
+      if (error.kind() == ErrorKind::kUnavailable) {  // It took too long, or there was no memory.
+        log_warning("{} is left out of this pass: {}", repo->repo_id.full(), error.what());
+        return std::nullopt;
+      }
+      damage = std::string(error.kind() == ErrorKind::kCorrupt ? "" : kUnreadable) +
+               repo->repo_id.full() + ": " + error.message();
     }
     if (damage && !repositories_.find_by_id(name)) return std::nullopt;  // Deleted meanwhile.
   } else {
@@ -192,15 +203,31 @@ void Scrubber::look_at(std::string_view kind, const std::string& name, uint64_t&
     log_info("{} {} is whole again", kind, name);
     return;
   }
+  note(kind, name, *damage);
+}
+
+void Scrubber::note_missing(std::string_view kind) {
+  if (kind == "blob") {
+    for (const std::string& name : context_.large_files->missing_wholes()) {
+      note(kind, name, std::string(kMissing));
+    }
+  } else if (kind == "xorb") {
+    for (const std::string& name : context_.large_files->missing_xorbs()) {
+      note(kind, name, std::string(kMissing));
+    }
+  }
+}
+
+void Scrubber::note(std::string_view kind, const std::string& name, const std::string& why) {
   // What was compared a while ago is not believed any longer: reads and uploads look anew.
   if (kind == "blob" || kind == "xorb") blobs_.sums().forget(name);
   bool is_new = context_.database->write([&](db::Tx& tx) {
     return insert_damaged(tx, {.kind = std::string(kind),
                                .name = name,
-                               .why = *damage,
+                               .why = why,
                                .found_ms = context_.clock->now_ms()});
   });
-  if (is_new) log_error("DAMAGED: {} {}: {} ('hearth scrub --list')", kind, name, *damage);
+  if (is_new) log_error("DAMAGED: {} {}: {} ('hearth scrub --list')", kind, name, why);
 }
 
 ScrubReport Scrubber::run(const std::function<void()>& check) {
@@ -302,10 +329,21 @@ fs::path Scrubber::path_of(const DamagedFile& file) const {
   return {};
 }
 
+bool Scrubber::is_to_be_seen_again(const DamagedFile& file) {
+  int64_t now_ms = context_.clock->now_ms();
+  fs::path path = path_of(file);
+  int64_t& seen_ms = seen_again_ms_[file.kind + file.name];
+  seen_ms = std::max(seen_ms, file.found_ms);
+  bool changed = !path.empty() && changed_ms(path) > seen_ms;
+  bool unreadable = file.why.find(kUnreadable) != std::string::npos;
+  if (!changed && !(unreadable && now_ms - seen_ms > kUnreadableAgainMs)) return false;
+  seen_ms = now_ms;  // A copy that is no better is not read every minute.
+  return true;
+}
+
 void Scrubber::enqueue_if_due() {
   for (const DamagedFile& file : damaged()) {
-    fs::path path = path_of(file);
-    if (path.empty() || changed_ms(path) <= file.found_ms) continue;
+    if (!is_to_be_seen_again(file)) continue;
     uint64_t size_bytes = 0;
     look_at(file.kind, file.name, size_bytes, [](uint64_t) {});
   }

@@ -6,10 +6,12 @@
 // of its names, in steps that a restart goes on with. What is damaged stays where it is, and is
 // served no more (its bytes do not fit their sums); it is noted, and from then on clients that have
 // the same content are asked for it: what they send takes its place. A read that fails is tried
-// again before it counts.
+// again before it counts, and looked at again every hour. What rows need and the disk does not have
+// is damage, too.
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -92,6 +94,9 @@ class Scrubber {
                                        const std::function<void(uint64_t)>& on_bytes);
   void look_at(std::string_view kind, const std::string& name, uint64_t& size_bytes,
                const std::function<void(uint64_t)>& on_bytes);
+  void note(std::string_view kind, const std::string& name, const std::string& why);
+  void note_missing(std::string_view kind);
+  bool is_to_be_seen_again(const DamagedFile& file);
   bool is_due(const ScrubState& state) const;
   fs::path path_of(const DamagedFile& file) const;
 
@@ -99,6 +104,7 @@ class Scrubber {
   Repositories& repositories_;
   const blob::BlobStore& blobs_;
   const ScrubSettings settings_;
+  std::map<std::string, int64_t> seen_again_ms_;  // By kind and name; housekeeping's thread only.
 };
 
 }  // namespace hearth::hub

@@ -53,6 +53,41 @@ TEST(Scrub, FindsDamageAsksForTheContentAgainAndForgetsWhatWasReplaced) {
   });
 }
 
+TEST(Scrub, FindsWhatIsMissingAndAsksForIt) {
+  for_each_hub([](TestHub& hub) {
+    Repo repo = hub.create("alice/tiny");
+    std::string sha256 = hub.upload(repo, "weights");
+    hub.commit(repo, [&](CommitDraft& draft) { draft.put_large("model.bin", sha256); });
+    Scrubber scrubber(hub.context(), hub.parts.repositories, hub.blobs);
+    fs::remove(hub.blobs.path_of(sha256));
+    ScrubReport report = scrubber.run();
+    ASSERT_EQ(report.damaged.size(), 1u);
+    EXPECT_EQ(report.damaged[0].name, sha256);
+    EXPECT_EQ(hub.large_files.promise(repo.id, {sha256}).size(), 0u);
+    scrubber.enqueue_if_due();
+    EXPECT_EQ(scrubber.damaged().size(), 1u) << "what is gone is not whole again";
+    hub.upload(repo, "weights");
+    scrubber.enqueue_if_due();
+    EXPECT_TRUE(scrubber.damaged().empty());
+
+    hub.large_files.ingest(repo.id, sha256, {.drop_whole = true});
+    EXPECT_TRUE(scrubber.run().damaged.empty());
+    std::vector<fs::path> xorbs;
+    for (const auto& entry :
+         fs::recursive_directory_iterator(hub.large_files.data_dir() / "xorbs")) {
+      if (entry.is_regular_file()) xorbs.push_back(entry.path());
+    }
+    for (const fs::path& xorb : xorbs) fs::remove(xorb);
+    report = scrubber.run();
+    ASSERT_EQ(report.damaged.size(), 1u);
+    EXPECT_EQ(report.damaged[0].kind, "xorb");
+    hub.upload(repo, "weights");
+    hub.large_files.ingest(repo.id, sha256, {.drop_whole = true});
+    EXPECT_TRUE(scrubber.run().damaged.empty());
+    EXPECT_EQ(blob::read_all(*hub.large_files.open_large(repo.id, sha256)), "weights");
+  });
+}
+
 TEST(Scrub, FindsDamageInGit) {
   for_each_hub([](TestHub& hub) {
     Repo repo = hub.create("alice/tiny");

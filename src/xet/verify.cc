@@ -18,6 +18,12 @@ namespace {
 
 constexpr uint64_t kDedupModulo = 1024;
 
+/// A disk that does not read may do so later: hub/scrub looks again.
+std::string why_damaged(const Error& error) {
+  return error.kind() == ErrorKind::kCorrupt ? error.message()
+                                             : std::string("cannot be read: ") + error.what();
+}
+
 }  // namespace
 
 blob::VerifyReport XetStore::verify_xorbs() const {
@@ -51,6 +57,50 @@ std::vector<std::string> XetStore::shards_after(std::string_view after, size_t c
   return blob::stored_names_after(options_.data_dir / "shards", after, count);
 }
 
+bool XetStore::is_missing_xorb(const std::string& hash) const {
+  auto name = MerkleHash::from_text(hash);
+  // In this order: an upload makes the file first, a collection removes it last.
+  if (!name || !database_.read([&](db::Tx& tx) { return rows::find_table(tx, *name); })) {
+    return false;
+  }
+  return !fs::exists(xorb_path(*name)) &&
+         database_.read([&](db::Tx& tx) { return rows::find_table(tx, *name); }).has_value();
+}
+
+bool XetStore::is_missing_whole(const std::string& sha256) const {
+  auto is_needed = [&](db::Tx& tx) {
+    return rows::any_whole_only(tx, sha256) && !rows::find_file_by_sha256(tx, sha256);
+  };
+  return database_.read(is_needed) && !fs::exists(blobs_.path_of(sha256)) &&
+         database_.read(is_needed);
+}
+
+std::vector<std::string> XetStore::missing_xorbs() const {
+  std::vector<std::string> missing;
+  for_each_hash(database_, rows::xorbs_after, [&](const MerkleHash& hash) {
+    if (!fs::exists(xorb_path(hash)) && is_missing_xorb(hash.text())) {
+      missing.push_back(hash.text());
+    }
+  });
+  return missing;
+}
+
+std::vector<std::string> XetStore::missing_wholes() const {
+  std::vector<std::string> missing;
+  std::string after;
+  while (true) {
+    auto page =
+        database_.read([&](db::Tx& tx) { return rows::whole_only_after(tx, after, kPage); });
+    for (const std::string& sha256 : page) {
+      if (!fs::exists(blobs_.path_of(sha256)) && is_missing_whole(sha256)) {
+        missing.push_back(sha256);
+      }
+    }
+    if (page.size() < static_cast<size_t>(kPage)) return missing;
+    after = page.back();
+  }
+}
+
 std::optional<std::string> XetStore::damage_of_xorb(const std::string& hash,
                                                     uint64_t& size_bytes) const {
   auto name = MerkleHash::from_text(hash);
@@ -60,7 +110,7 @@ std::optional<std::string> XetStore::damage_of_xorb(const std::string& hash,
     return std::nullopt;
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kNotFound) return std::nullopt;
-    return error.message();
+    return why_damaged(error);
   }
 }
 
@@ -75,7 +125,7 @@ std::optional<std::string> XetStore::damage_of_shard(const std::string& hash,
     return "A stored shard is damaged: it hashes to something else.";
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kNotFound) return std::nullopt;
-    return error.message();
+    return why_damaged(error);
   }
 }
 

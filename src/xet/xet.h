@@ -186,6 +186,12 @@ class XetStore {
   std::vector<std::string> shards_after(std::string_view after, size_t count) const;
   std::optional<std::string> damage_of_xorb(const std::string& hash, uint64_t& size_bytes) const;
   std::optional<std::string> damage_of_shard(const std::string& hash, uint64_t& size_bytes) const;
+  /// What rows need and the disk does not have: xorbs, and whole files (by SHA-256) that are
+  /// nowhere in chunks.
+  std::vector<std::string> missing_xorbs() const;
+  std::vector<std::string> missing_wholes() const;
+  bool is_missing_xorb(const std::string& hash) const;
+  bool is_missing_whole(const std::string& sha256) const;
   /// Compares the rows that answer dedup questions, and those that say which xorbs a repository may
   /// refer to, with the files that they come from.
   blob::VerifyReport verify_index() const;

@@ -87,6 +87,8 @@ void insert_object(db::Tx& tx, const std::string& repo_id, const LargeObject& ob
 bool repo_has_file(db::Tx& tx, const std::string& repo_id, const MerkleHash& file_hash);
 /// Repositories that have the object only as a whole file.
 bool any_whole_only(db::Tx& tx, const std::string& sha256);
+/// SHA-256 of files with content that some repository has only whole, sorted.
+std::vector<std::string> whole_only_after(db::Tx& tx, const std::string& after, int64_t limit);
 void copy_objects(db::Tx& tx, const std::string& from_repo_id, const std::string& to_repo_id,
                   int64_t now_ms);
 void copy_uses(db::Tx& tx, const std::string& from_repo_id, const std::string& to_repo_id);

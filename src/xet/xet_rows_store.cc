@@ -319,6 +319,17 @@ bool any_whole_only(db::Tx& tx, const std::string& sha256) {
       .has_value();
 }
 
+std::vector<std::string> whole_only_after(db::Tx& tx, const std::string& after, int64_t limit) {
+  std::vector<std::string> sha256s;
+  for (const db::Row& row : tx.query("SELECT DISTINCT sha256 FROM repo_lfs WHERE sha256 > ?1"
+                                     " AND file_hash IS NULL AND size_bytes > 0"
+                                     " ORDER BY sha256 LIMIT ?2",
+                                     {after, limit})) {
+    sha256s.push_back(row.get_text(0));
+  }
+  return sha256s;
+}
+
 void copy_objects(db::Tx& tx, const std::string& from_repo_id, const std::string& to_repo_id,
                   int64_t now_ms) {
   tx.execute(
