@@ -128,6 +128,8 @@ const std::array kCuts = {
     Limit{"tags that a card and its files give a repository", cards::kTagCountMax, Unit::kCount,
           "the first are kept", "each is a row of an index"},
     Limit{"one tag", cards::kTagBytesMax, Unit::kBytes, "the tag is left out", "ours"},
+    Limit{"plain files that one commit copies from other revisions", hub::kCopiedBytesMax,
+          Unit::kBytes, "413: make several commits", "they are read and written anew"},
     Limit{"scopes of one fine-grained token", hub::kTokenScopesMax, Unit::kCount, "refused",
           "ours"},
     Limit{"parts of one upload by Git LFS", kObjectPartsMax, Unit::kCount, "parts are made larger",

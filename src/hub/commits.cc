@@ -6,6 +6,7 @@
 #include "hub/commits.h"
 
 #include <algorithm>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -102,6 +103,10 @@ struct CommitDraft::State {
   bool create_pr = false;
   std::vector<Operation> operations;
   std::optional<git::CommitBuilder> builder;  // Holds the files as they come.
+  // What copies come from, and how much they have brought.
+  std::map<std::string, Revision> sources;
+  std::optional<git::GitRepo> source_git;
+  uint64_t copied_bytes = 0;
 
   void add(Operation operation) {
     if (operations.size() >= kOperationsMax) {
@@ -193,15 +198,24 @@ void CommitDraft::copy(std::string_view from_path, std::string_view to_path,
     state_->add({.kind = Operation::Kind::kCopy, .path = to, .from = from});
     return;
   }
-  Revision source = state_->commits.contents_.resolve(state_->repo, from_revision);
+  auto [known, is_new] = state_->sources.try_emplace(std::string(from_revision));
+  if (is_new) known->second = state_->commits.contents_.resolve(state_->repo, from_revision);
+  const Revision& source = known->second;
   // Its own branch is the one it goes on: what is there when the commit is made.
   if (source.ref == state_->ref) return copy(from_path, to_path);
-  git::GitRepo git = git::GitRepo::open(state_->dir);
+  if (!state_->source_git) state_->source_git = git::GitRepo::open(state_->dir);
+  const git::GitRepo& git = *state_->source_git;
   auto entry = git.entry(*git::Oid::parse(source.commit_oid), from.text());
   if (!entry) throw_missing(from);
   if (entry->type != git::EntryType::kFile) {
     throw Error(ErrorKind::kUnprocessable,
                 "From another revision single files are copied, and " + from.text() + " is none.");
+  }
+  state_->copied_bytes += git.blob_size_bytes(entry->oid);
+  if (state_->copied_bytes > kCopiedBytesMax) {
+    throw Error(ErrorKind::kTooLarge,
+                "One commit copies at most 256 MiB of plain files from other revisions. Make "
+                "several commits.");
   }
   // As if the file were sent anew: a large one must be there still.
   put(to_path, git.read_blob(entry->oid));

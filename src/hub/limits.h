@@ -10,6 +10,8 @@ namespace hearth::hub {
 // --- Commits ---
 /// Each is a change of the tree in memory, some 200 bytes.
 inline constexpr size_t kOperationsMax = 100'000;
+/// Files copied from other revisions are read and written anew, which costs their client nothing.
+inline constexpr uint64_t kCopiedBytesMax = uint64_t{256} << 20;
 /// huggingface_hub 2.4 sends 256, @huggingface/hub 100.
 inline constexpr size_t kPreuploadFilesMax = 1000;
 
