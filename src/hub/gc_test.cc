@@ -1,6 +1,8 @@
 #include "hub/gc.h"
 
 #include "hub/hub_test_data.h"
+#include "hub/ledger_store.h"
+#include "hub/receive_store.h"
 
 namespace hearth::hub {
 namespace {
@@ -51,6 +53,41 @@ TEST(Gc, AFileThatStandsThereThroughChangesBackAndForthIsSeen) {
     hub.collect();
     EXPECT_TRUE(hub.large_files.find(repo.id, sha256));
     EXPECT_EQ(hub.problems(), "");
+  });
+}
+
+TEST(Gc, WhatAChangeBroughtThatNeverHappenedIsNotChargedForEver) {
+  for_each_hub([](TestHub& hub) {
+    Repo repo = hub.create("alice/tiny");
+    hub.put(repo, "a.txt", "a");
+    hub.collect();  // Refs are compared, and do not move from here on.
+    std::string sha256 = hub.upload(repo, "weights");
+    hub.database.write([&](db::Tx& tx) {  // As far as a crash before the ref comes.
+      RefUpdateRow update;
+      update.id = new_object_id();
+      update.repo_id = repo.id;
+      update.ref = "refs/heads/never";
+      update.new_oid = std::string(40, 'a');
+      update.kind = "commit";
+      update.actor = Actor::of(hub.alice, "");
+      update.created_ms = hub.clock.now_ms();
+      StorageChange storage(tx, repo.id, {sha256});
+      insert_pending(tx, update);
+      insert_pointers(tx, repo.id, {{std::string(40, 'b'), sha256, 7, 120}});
+      storage.record(1000, nullptr);
+    });
+    EXPECT_EQ(hub.large_bytes(repo), 7u);
+    hub.parts.repositories.catch_up();
+    hub.run_tasks();
+    auto git = hub.parts.repositories.open_git(repo);
+    EXPECT_EQ(hub.database.read([&](db::Tx& tx) { return repo_storage(tx, repo.id)->git_bytes; }),
+              git.objects_bytes());
+    hub.collect();
+    EXPECT_EQ(hub.large_bytes(repo), 0u);
+    EXPECT_EQ(hub.parts.ledger.why_wrong(repo, &git).value_or(""), "");
+    hub.clock.advance_ms(30 * xet::kDayMs);
+    hub.collect();
+    EXPECT_FALSE(hub.large_files.find(repo.id, sha256));
   });
 }
 

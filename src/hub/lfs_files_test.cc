@@ -82,5 +82,26 @@ TEST(LfsFiles, DeletedFilesAreGoneFromEveryCommitOrJustGone) {
   });
 }
 
+TEST(LfsFiles, AMergeBringsBackWhatItMerges) {
+  for_each_hub([](TestHub& hub) {
+    Repo repo = hub.create("alice/tiny");
+    std::string one = hub.upload(repo, "one");
+    hub.commit(repo, [&](CommitDraft& draft) { draft.put_large("one.bin", one); });
+    hub.parts.lfs_files.remove(hub.by(hub.alice), repo,
+                               {.sha256s = {one}, .rewrite_history = true});
+    EXPECT_EQ(hub.large_bytes(repo), 0u);
+    hub.upload(repo, "one");
+    auto opened = hub.commit(repo, [&](CommitDraft& draft) { draft.put_large("again.bin", one); },
+                             {"theirs"}, {.revision = "main", .create_pr = true});
+    EXPECT_EQ(hub.large_bytes(repo), 0u) << "anyone may open one";
+    hub.parts.community.merge(hub.by(hub.alice), repo, *opened.pull_request, "");
+    auto revision = hub.parts.contents.resolve(repo, "main");
+    auto file = hub.parts.contents.find_file(repo, revision, "again.bin");
+    EXPECT_EQ(blob::read_all(*file->source), "one");
+    EXPECT_EQ(hub.large_bytes(repo), 3u);
+    EXPECT_EQ(hub.problems(), "");
+  });
+}
+
 }  // namespace
 }  // namespace hearth::hub
