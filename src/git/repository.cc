@@ -103,7 +103,7 @@ void GitRepo::init(const fs::path& dir, const RepoConfig& config) {
   }
   // Made beside its place and renamed, so that a crash leaves no half repository.
   fs::path temporary = dir;
-  temporary += ".new-" + random_alphanumeric(8);
+  temporary += std::string(kUnfinishedMark) + random_alphanumeric(8);
   make_dirs(dir.parent_path());
   try {
     for (std::string_view folder :

@@ -192,6 +192,9 @@ class ObjectsKept {
 /// An open bare repository. Cheap to open (a fraction of a millisecond); use one object in one
 /// thread at a time. Any number of them, in any number of processes, may work on one repository.
 ///
+/// Stands in the name of a folder that init() has not finished, behind the name it will have.
+inline constexpr std::string_view kUnfinishedMark = ".new-";
+
 /// Errors everywhere: kCorrupt when git's data is damaged, kUnavailable when a lock is held for
 /// long or the disk is full.
 class GitRepo {

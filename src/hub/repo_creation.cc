@@ -81,7 +81,10 @@ std::vector<std::string> unfinished_in(const fs::path& shelf) {
     const dirent* entry = ::readdir(dir.get());
     if (entry == nullptr) break;
     std::string_view name = entry->d_name;
-    if (name.starts_with(".tmp-") || name.ends_with(kCreationMark)) names.emplace_back(name);
+    if (name.starts_with(".tmp-") || name.ends_with(kCreationMark) ||
+        name.find(git::kUnfinishedMark) != std::string_view::npos) {
+      names.emplace_back(name);
+    }
   }
   return names;
 }
@@ -240,6 +243,12 @@ void Repositories::drop_unfinished_creations() {
   for (const auto& shelf : fs::directory_iterator(context_.data_dir / "git", error)) {
     for (const std::string& name : unfinished_in(shelf.path())) {
       fs::path mark = shelf.path() / name;
+      // Of a creation that failed, and whose way back failed too. With a mark beside it, it goes
+      // with that.
+      if (size_t end = name.find(git::kUnfinishedMark); end != std::string::npos &&
+          fs::exists(creation_mark(shelf.path() / name.substr(0, end)))) {
+        continue;
+      }
       if (name.ends_with(kCreationMark)) {
         fs::path dir = fs::path(mark).replace_extension();
         if (!is_known(dir.stem().string())) {

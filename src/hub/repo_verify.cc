@@ -83,7 +83,9 @@ RepoProblems Repositories::verify() {
       // A repository that was made or removed while this ran is none, nor one that is being made:
       // its mark goes with the end of that, or with the next start.
       std::string name = entry.path().filename().string();
-      if (name.starts_with(".tmp-")) continue;  // As the marks, it goes at the next start.
+      if (name.starts_with(".tmp-") || name.find(git::kUnfinishedMark) != std::string::npos) {
+        continue;  // As the marks, it goes at the next start.
+      }
       name.resize(std::min(name.find(".git"), name.size()));
       if (known.contains(id) || fs::exists(shelf.path() / (name + ".git.creating"))) continue;
       if (is_known(name) || is_going(entry.path())) continue;

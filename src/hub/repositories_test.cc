@@ -215,5 +215,20 @@ TEST(Repositories, VerifyTellsOfDamage) {
   });
 }
 
+TEST(Repositories, WhatACreationCouldNotTakeAwayGoesAtTheNextStart) {
+  for_each_hub([](TestHub& hub) {
+    Repo repo = hub.create("alice/tiny");
+    fs::path left = hub.parts.repositories.git_dir(repo).string() + ".new-abcdefgh";
+    fs::path other = left.parent_path() / "0123456789abcdef01234567.git.new-abcdefgh";
+    make_dirs(left);
+    make_dirs(other);
+    EXPECT_EQ(hub.problems(), "");
+    hub.parts.repositories.catch_up();
+    EXPECT_FALSE(fs::exists(left));
+    EXPECT_FALSE(fs::exists(other));
+    EXPECT_EQ(hub.problems(), "");
+  });
+}
+
 }  // namespace
 }  // namespace hearth::hub
