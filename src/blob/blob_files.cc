@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "blob/blob.h"
+#include "blob/damage.h"
 #include "blob/stored_names.h"
 
 namespace hearth::blob {
@@ -89,7 +90,8 @@ struct BlobStore::Upload::State {
           ->check(0, expected.size_bytes);
       return true;
     } catch (const Error& problem) {
-      // Damaged, or on a disk that does not read it any more: what came has just been compared.
+      if (!is_damage(problem) && problem.kind() != ErrorKind::kNotFound) throw;
+      // What came has just been compared.
       log_warning("blob {} is replaced by what was uploaded: {}", expected.sha256, problem.what());
       return false;
     }

@@ -54,8 +54,12 @@ class Held {
   bool add(uint64_t bytes, const Limits& limits) {
     // Added first: two that ask at once must not both see the room for one.
     const uint64_t before = all_.fetch_add(bytes);
+    if (bytes > limits.held_short_bytes_max && before + bytes > limits.held_bytes_max) {
+      all_ -= bytes;
+      return false;
+    }
     bytes_ += bytes;
-    return bytes <= limits.held_short_bytes_max || before + bytes <= limits.held_bytes_max;
+    return true;
   }
 
  private:

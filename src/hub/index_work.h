@@ -48,9 +48,9 @@ IndexWork work_out_index(PathIndex& path_index, const Repo& repo, IndexSeen seen
 bool record_index_work(db::Tx& tx, const HubContext& context, const Repo& repo,
                        const std::vector<RefUpdateRow>& rows, const IndexWork& work);
 
-/// Those of the blobs that stand for large files.
 /// "repo.content": what a change of content leaves to do, whatever it was.
 NewTask content_task(const std::string& repo_id);
+/// Those of the blobs that stand for large files.
 std::vector<PointerRow> pointer_rows(const std::vector<git::NewBlob>& blobs);
 std::vector<std::string> sha256s_of(const std::vector<PointerRow>& pointers);
 

@@ -33,7 +33,7 @@ constexpr auto kStepTime = std::chrono::seconds(3);
 constexpr auto kAgainAfter = std::chrono::milliseconds(500);  // A read that failed.
 constexpr int64_t kUnreadableAgainMs = int64_t{3600} * 1000;
 constexpr std::string_view kUnreadable = "cannot be read: ";
-constexpr std::string_view kMissing = "It is missing: something has removed it.";
+constexpr const char* kMissing = "It is missing: something has removed it.";
 
 std::optional<Fd> try_lock(const fs::path& data_dir) {
   make_dirs(data_dir / "run");
@@ -88,8 +88,7 @@ class Scrubber::Pass {
       auto names = owner_.names_after(kind_, state_.after);
       if (names.empty()) break;
       for (const std::string& name : names) {
-        uint64_t size_bytes = 0;
-        owner_.look_at(kind_, name, size_bytes, on_bytes);
+        uint64_t size_bytes = owner_.look_at(kind_, name, on_bytes);
         state_.after = name;
         state_.read_count += 1;
         state_.read_bytes += static_cast<int64_t>(size_bytes);
@@ -143,27 +142,25 @@ std::vector<std::string> Scrubber::names_after(std::string_view kind, const std:
   return names;
 }
 
-std::optional<std::string> Scrubber::damage_of(std::string_view kind, const std::string& name,
-                                               uint64_t& size_bytes,
-                                               const std::function<void(uint64_t)>& on_bytes) {
-  size_bytes = 0;
+Scrubber::Looked Scrubber::read(std::string_view kind, const std::string& name,
+                                const OnBytes& on_bytes) {
+  Looked looked;
+  std::optional<std::string> damage;
   if (kind == "blob") {
-    if (context_.large_files->is_missing_whole(name)) return std::string(kMissing);
-    return blobs_.damage_of(name, [&](uint64_t bytes) {
-      size_bytes += bytes;
+    if (context_.large_files->is_missing_whole(name)) return {State::kDamaged, kMissing};
+    damage = blobs_.damage_of(name, [&](uint64_t bytes) {
+      looked.size_bytes += bytes;
       on_bytes(bytes);
     });
-  }
-  if (kind == "xorb" && context_.large_files->is_missing_xorb(name)) return std::string(kMissing);
-  std::optional<std::string> damage;
-  if (kind == "xorb") {
-    damage = context_.large_files->damage_of_xorb(name, size_bytes);
+  } else if (kind == "xorb") {
+    if (context_.large_files->is_missing_xorb(name)) return {State::kDamaged, kMissing};
+    damage = context_.large_files->damage_of_xorb(name, looked.size_bytes);
   } else if (kind == "shard") {
-    damage = context_.large_files->damage_of_shard(name, size_bytes);
+    damage = context_.large_files->damage_of_shard(name, looked.size_bytes);
   } else if (kind == "git") {
     auto repo = repositories_.find_by_id(name);
-    if (!repo) return std::nullopt;
-    size_bytes = context_.database->read([&](db::Tx& tx) {
+    if (!repo) return looked;
+    looked.size_bytes = context_.database->read([&](db::Tx& tx) {
       auto storage = repo_storage(tx, name);
       return storage ? storage->git_bytes : 0;
     });
@@ -173,37 +170,41 @@ std::optional<std::string> Scrubber::damage_of(std::string_view kind, const std:
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::kUnavailable) {  // It took too long, or there was no memory.
         log_warning("{} is left out of this pass: {}", repo->repo_id.full(), error.what());
-        return std::nullopt;
+        looked.state = State::kUnknown;
+      } else {
+        damage = std::string(error.kind() == ErrorKind::kCorrupt ? "" : kUnreadable) +
+                 repo->repo_id.full() + ": " + error.message();
       }
-      damage = std::string(error.kind() == ErrorKind::kCorrupt ? "" : kUnreadable) +
-               repo->repo_id.full() + ": " + error.message();
     }
-    if (damage && !repositories_.find_by_id(name)) return std::nullopt;  // Deleted meanwhile.
+    if (damage && !repositories_.find_by_id(name)) return {};  // Deleted meanwhile.
   } else {
     auto problems = context_.database->integrity_problems();
     if (!problems.empty()) damage = problems.front();
   }
-  on_bytes(size_bytes);
-  return damage;
+  if (kind != "blob") on_bytes(looked.size_bytes);
+  if (damage) {
+    looked.state = State::kDamaged;
+    looked.why = std::move(*damage);
+  }
+  return looked;
 }
 
-void Scrubber::look_at(std::string_view kind, const std::string& name, uint64_t& size_bytes,
-                       const std::function<void(uint64_t)>& on_bytes) {
-  auto damage = damage_of(kind, name, size_bytes, on_bytes);
-  if (damage) {
+uint64_t Scrubber::look_at(std::string_view kind, const std::string& name,
+                           const OnBytes& on_bytes) {
+  Looked looked = read(kind, name, on_bytes);
+  if (looked.state == State::kDamaged && looked.why != kMissing) {
     // Somebody may have been changing it, or the disk had a weak moment.
     std::this_thread::sleep_for(kAgainAfter);
-    damage = damage_of(kind, name, size_bytes, on_bytes);
+    looked = read(kind, name, on_bytes);
   }
-  if (!damage) {
-    // Nearly always there is no row: then nothing is written.
-    bool known = context_.database->read([&](db::Tx& tx) { return is_damaged(tx, kind, name); });
-    if (!known) return;
+  if (looked.state == State::kDamaged) note(kind, name, looked.why);
+  if (looked.state != State::kSound) return looked.size_bytes;
+  // Nearly always there is no row: then nothing is written.
+  if (context_.database->read([&](db::Tx& tx) { return is_damaged(tx, kind, name); })) {
     context_.database->write([&](db::Tx& tx) { delete_damaged(tx, kind, name); });
     log_info("{} {} is whole again", kind, name);
-    return;
   }
-  note(kind, name, *damage);
+  return looked.size_bytes;
 }
 
 void Scrubber::note_missing(std::string_view kind) {
@@ -293,11 +294,14 @@ void Scrubber::register_tasks(TaskRunner& runner) {
     };
     bool is_done = true;
     int64_t wait_ms = 0;
+    auto wants_more = [&] { return SteadyClock::now() - begin < kStepTime; };
     if (auto lock = try_lock(context_.data_dir)) {
+      look_again(on_bytes, wants_more);
       for (std::string_view kind : kScrubKinds) {
+        if (settings_.period_ms == 0) break;
         if (!is_due(scrub_state(*context_.database, kind, context_.clock->now_ms()))) continue;
         Pass pass(*this, kind, false);
-        is_done = pass.go_on(on_bytes, [&] { return SteadyClock::now() - begin < kStepTime; });
+        is_done = pass.go_on(on_bytes, wants_more);
         task.set_progress({{"kind", kind},
                            {"count", pass.state().read_count},
                            {"bytes", pass.state().read_bytes}});
@@ -329,27 +333,43 @@ fs::path Scrubber::path_of(const DamagedFile& file) const {
   return {};
 }
 
-bool Scrubber::is_to_be_seen_again(const DamagedFile& file) {
+std::vector<DamagedFile> Scrubber::to_be_seen_again() {
   int64_t now_ms = context_.clock->now_ms();
-  fs::path path = path_of(file);
-  int64_t& seen_ms = seen_again_ms_[file.kind + file.name];
-  seen_ms = std::max(seen_ms, file.found_ms);
-  bool changed = !path.empty() && changed_ms(path) > seen_ms;
-  bool unreadable = file.why.find(kUnreadable) != std::string::npos;
-  if (!changed && !(unreadable && now_ms - seen_ms > kUnreadableAgainMs)) return false;
-  seen_ms = now_ms;  // A copy that is no better is not read every minute.
-  return true;
+  std::vector<DamagedFile> wanted;
+  for (DamagedFile& file : damaged()) {
+    fs::path path = path_of(file);
+    bool is_there = path.empty() || fs::exists(path);
+    int64_t seen_ms = file.found_ms;
+    {
+      std::lock_guard lock(mutex_);
+      if (auto at = seen_again_ms_.find(file.kind + file.name); at != seen_again_ms_.end()) {
+        seen_ms = std::max(seen_ms, at->second);
+      }
+    }
+    bool changed = !path.empty() && is_there && changed_ms(path) > seen_ms;
+    // Missing still, or needed no more; and what did not read may read now.
+    bool late = now_ms - seen_ms > kUnreadableAgainMs &&
+                (!is_there || file.why.find(kUnreadable) != std::string::npos);
+    if (changed || late) wanted.push_back(std::move(file));
+  }
+  return wanted;
+}
+
+void Scrubber::look_again(const OnBytes& on_bytes, const std::function<bool()>& wants_more) {
+  for (const DamagedFile& file : to_be_seen_again()) {
+    if (!wants_more()) return;
+    {
+      std::lock_guard lock(mutex_);  // A copy that is no better is not read every minute.
+      seen_again_ms_[file.kind + file.name] = context_.clock->now_ms();
+    }
+    look_at(file.kind, file.name, on_bytes);
+  }
 }
 
 void Scrubber::enqueue_if_due() {
-  for (const DamagedFile& file : damaged()) {
-    if (!is_to_be_seen_again(file)) continue;
-    uint64_t size_bytes = 0;
-    look_at(file.kind, file.name, size_bytes, [](uint64_t) {});
-  }
-  if (settings_.period_ms == 0) return;
-  bool any_due = false;
+  bool any_due = !to_be_seen_again().empty();
   for (std::string_view kind : kScrubKinds) {  // All: each has its first row made here.
+    if (settings_.period_ms == 0) break;
     any_due = is_due(scrub_state(*context_.database, kind, context_.clock->now_ms())) || any_due;
   }
   if (!any_due) return;

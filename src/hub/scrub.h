@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -81,22 +82,34 @@ class Scrubber {
   /// The time since which everything has been read at least once; now when nothing was stored yet.
   int64_t oldest_ms();
 
+  /// Looks again at damaged files that were replaced since, or could not be read an hour ago; until
+  /// `wants_more` says no.
+  void look_again(
+      const std::function<void(uint64_t)>& on_bytes = [](uint64_t) {},
+      const std::function<bool()>& wants_more = [] { return true; });
+
   /// "hub.scrub"
   void register_tasks(TaskRunner& runner);
-  /// Adds a task when a pass is due. Looks again at damaged files that were replaced meanwhile.
+  /// Adds a task when a pass is due, or something to be looked at again.
   void enqueue_if_due();
 
  private:
   class Pass;
+  enum class State { kSound, kDamaged, kUnknown };
+  struct Looked {
+    State state = State::kSound;
+    std::string why = {};
+    uint64_t size_bytes = 0;
+  };
+  using OnBytes = std::function<void(uint64_t)>;
+
   std::vector<std::string> names_after(std::string_view kind, const std::string& after);
-  std::optional<std::string> damage_of(std::string_view kind, const std::string& name,
-                                       uint64_t& size_bytes,
-                                       const std::function<void(uint64_t)>& on_bytes);
-  void look_at(std::string_view kind, const std::string& name, uint64_t& size_bytes,
-               const std::function<void(uint64_t)>& on_bytes);
+  Looked read(std::string_view kind, const std::string& name, const OnBytes& on_bytes);
+  /// Reads it, twice when it is damaged, and notes what came of it; returns its size.
+  uint64_t look_at(std::string_view kind, const std::string& name, const OnBytes& on_bytes);
   void note(std::string_view kind, const std::string& name, const std::string& why);
   void note_missing(std::string_view kind);
-  bool is_to_be_seen_again(const DamagedFile& file);
+  std::vector<DamagedFile> to_be_seen_again();
   bool is_due(const ScrubState& state) const;
   fs::path path_of(const DamagedFile& file) const;
 
@@ -104,7 +117,8 @@ class Scrubber {
   Repositories& repositories_;
   const blob::BlobStore& blobs_;
   const ScrubSettings settings_;
-  std::map<std::string, int64_t> seen_again_ms_;  // By kind and name; housekeeping's thread only.
+  std::mutex mutex_;
+  std::map<std::string, int64_t> seen_again_ms_;  // By kind and name.
 };
 
 }  // namespace hearth::hub

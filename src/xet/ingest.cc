@@ -11,7 +11,9 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/removals.h"
+#include "blob/damage.h"
 #include "xet/chunker.h"
+#include "xet/collect_rows.h"
 #include "xet/xet.h"
 #include "xet/xet_rows.h"
 
@@ -145,111 +147,117 @@ class Ingestion {
 
 }  // namespace
 
-bool XetStore::reads_through(const LargeObject& object, const std::function<void()>& check) const {
+bool XetStore::reads_through(const Recipe& recipe, const std::function<void()>& check) const {
   try {
-    auto recipe =
-        database_.read([&](db::Tx& tx) { return rows::find_file(tx, *object.file_hash); });
-    if (!recipe) return false;
-    auto source = open_recipe(std::move(*recipe));
+    auto source = open_recipe(recipe);
     Sha256 digest;
     Bytes block(kBlockBytes);
     for (uint64_t at = 0; size_t got = source->read(at, block); at += got) {
       if (check) check();
       digest.update({block.data(), got});
     }
-    return digest.finish_hex() == object.sha256;
+    return digest.finish_hex() == recipe.sha256;
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::kUnavailable) throw;  // `check` wants an end.
+    if (!blob::is_damage(error) && error.kind() != ErrorKind::kNotFound) throw;
     log_warning("the chunks of {} cannot be read, and are made again from the whole file: {} {}",
-                object.sha256, error.message(), error.detail());
+                recipe.sha256, error.message(), error.detail());
     return false;
   }
 }
 
-std::set<std::string> XetStore::known_damage() const {
-  return database_.read([](db::Tx& tx) { return rows::damaged_names(tx).xorbs; });
-}
+Recipe XetStore::chunk_whole(const std::string& repo_id, const std::string& sha256,
+                             const std::set<std::string>& avoided_xorbs, bool anew,
+                             const std::function<void()>& check) {
+  Caller caller = task_caller(repo_id);
+  Ingestion ingestion(
+      [&](const XorbBuilder& xorb, const MerkleHash& hash) {
+        XorbUpload upload = begin_xorb(hash, caller);
+        upload.write(xorb.serialized());
+        upload.commit();
+      },
+      [&](const MerkleHash& chunk)
+          -> std::optional<std::pair<MerkleHash, std::shared_ptr<const ChunkTable>>> {
+        // Only xorbs that the repository has anyway: a term to a foreign one would let its
+        // readers ask for the rest of that one.
+        for (const MerkleHash& xorb :
+             database_.read([&](db::Tx& tx) { return rows::xorbs_with_chunk(tx, chunk, 32); })) {
+          if (!database_.read([&](db::Tx& tx) { return rows::repo_uses(tx, repo_id, xorb); })) {
+            continue;
+          }
+          if (avoided_xorbs.contains(xorb.text())) continue;
+          if (auto table = find_table(xorb)) return std::pair(xorb, table);
+        }
+        return std::nullopt;
+      });
+  auto source = blobs_.open(sha256);
+  Bytes block(kBlockBytes);
+  for (uint64_t at = 0; size_t got = source->read(at, block); at += got) {
+    if (check) check();
+    ingestion.feed({block.data(), got});
+  }
+  ingestion.finish();
 
-std::set<std::string> XetStore::forget_recipe(const MerkleHash& file_hash) {
-  std::set<std::string> xorbs = known_damage();
-  database_.write([&](db::Tx& tx) {
-    auto recipe = rows::find_file(tx, file_hash);
-    if (!recipe) return;
-    for (const Term& term : recipe->terms) xorbs.insert(term.xorb.text());
-    rows::delete_file(tx, file_hash);
-  });
-  return xorbs;
+  Shard shard{.files = {{.hash = ingestion.hash(), .terms = ingestion.terms(), .sha256 = sha256}},
+              .xorbs = ingestion.xorbs()};
+  // Past some 80 GB the list of chunks would not fit into a shard. It only feeds the answers to
+  // dedup questions, so such a file is asked for by its first chunk alone.
+  size_t chunk_count = 0;
+  for (const ShardXorb& xorb : shard.xorbs) chunk_count += xorb.chunks.size();
+  if (chunk_count > kListedChunksMax) shard.xorbs.clear();
+  for (const Term& term : shard.files[0].terms) {
+    auto table = table_of(term.xorb);
+    std::vector<MerkleHash> hashes;
+    for (uint32_t i = term.chunk_begin; i < term.chunk_end; ++i) {
+      hashes.push_back(table->chunks[i].hash);
+    }
+    shard.files[0].range_hashes.push_back(range_hash(hashes));
+  }
+  Recipe recipe{.file_hash = ingestion.hash(), .sha256 = sha256, .terms = ingestion.terms()};
+  for (const Term& term : recipe.terms) recipe.size_bytes += term.unpacked_bytes;
+  // The same way as a client's shard: read back, hashed, kept as a file, made into rows.
+  ShardRegistration registration = begin_shard(write_shard(shard), caller, {}, anew);
+  while (!registration.step()) {
+    if (check) check();
+  }
+  return recipe;
 }
 
 bool XetStore::ingest(const std::string& repo_id, const std::string& sha256,
                       const IngestOptions& options, const std::function<void()>& check) {
-  auto object = find(repo_id, sha256);
+  std::optional<LargeObject> object;
+  std::optional<Recipe> known;  // How the file is put together, for this repository or another.
+  std::set<std::string> avoided;
+  database_.read([&](db::Tx& tx) {
+    object = rows::find_object(tx, repo_id, sha256);
+    if (object && object->file_hash) known = rows::find_file(tx, *object->file_hash);
+    if (!known) known = rows::find_file_by_sha256(tx, sha256);
+    avoided = rows::damaged_names(tx).xorbs;
+  });
   if (!object) return true;  // The repository dropped it meanwhile.
   auto blob_size = blobs_.size_of(sha256);
-  const bool is_whole = blob_size == object->size_bytes && object->size_bytes > 0;
-  // A whole file beside chunks is there because somebody was asked for it again: it is the good
-  // copy until the chunks have been read through.
-  const bool is_sound = object->file_hash && (!is_whole || reads_through(*object, check));
-  if (!is_sound && is_whole) {
-    const std::set<std::string> avoided =
-        object->file_hash ? forget_recipe(*object->file_hash) : known_damage();
-    Caller caller = task_caller(repo_id);
-    Ingestion ingestion(
-        [&](const XorbBuilder& xorb, const MerkleHash& hash) {
-          XorbUpload upload = begin_xorb(hash, caller);
-          upload.write(xorb.serialized());
-          upload.commit();
-        },
-        [&](const MerkleHash& chunk)
-            -> std::optional<std::pair<MerkleHash, std::shared_ptr<const ChunkTable>>> {
-          // Only xorbs that the repository has anyway: a term to a foreign one would let its
-          // readers ask for the rest of that one.
-          for (const MerkleHash& xorb :
-               database_.read([&](db::Tx& tx) { return rows::xorbs_with_chunk(tx, chunk, 32); })) {
-            if (!database_.read([&](db::Tx& tx) { return rows::repo_uses(tx, repo_id, xorb); })) {
-              continue;
-            }
-            if (avoided.contains(xorb.text())) continue;
-            if (auto table = find_table(xorb)) return std::pair(xorb, table);
-          }
-          return std::nullopt;
-        });
-    auto source = blobs_.open(sha256);
-    Bytes block(kBlockBytes);
-    for (uint64_t at = 0; size_t got = source->read(at, block); at += got) {
-      if (check) check();
-      ingestion.feed({block.data(), got});
-    }
-    ingestion.finish();
-
-    Shard shard{.files = {{.hash = ingestion.hash(), .terms = ingestion.terms(), .sha256 = sha256}},
-                .xorbs = ingestion.xorbs()};
-    // Past some 80 GB the list of chunks would not fit into a shard. It only feeds the answers to
-    // dedup questions, so such a file is asked for by its first chunk alone.
-    size_t chunk_count = 0;
-    for (const ShardXorb& xorb : shard.xorbs) chunk_count += xorb.chunks.size();
-    if (chunk_count > kListedChunksMax) shard.xorbs.clear();
-    for (const Term& term : shard.files[0].terms) {
-      auto table = table_of(term.xorb);
-      std::vector<MerkleHash> hashes;
-      for (uint32_t i = term.chunk_begin; i < term.chunk_end; ++i) {
-        hashes.push_back(table->chunks[i].hash);
-      }
-      shard.files[0].range_hashes.push_back(range_hash(hashes));
-    }
-    // The same way as a client's shard: read back, hashed, kept as a file, made into rows.
-    ShardRegistration registration = begin_shard(write_shard(shard), caller, {});
-    while (!registration.step()) {
-      if (check) check();
-    }
-    object = find(repo_id, sha256);
+  if (blob_size != object->size_bytes || object->size_bytes == 0) return true;
+  // A whole file beside chunks may be there because somebody was asked for it again: it is the good
+  // copy until they have been read through.
+  const bool is_sound = known && reads_through(*known, check);
+  if (!is_sound && known) {
+    for (const Term& term : known->terms) avoided.insert(term.xorb.text());
   }
-  if (!options.drop_whole || !object || !object->file_hash || !blob_size) return true;
+  if (!is_sound || !object->file_hash) {
+    Recipe made = chunk_whole(repo_id, sha256, avoided, !is_sound, check);
+    if (!is_sound) known = std::move(made);
+  }
+  if (!options.drop_whole) return true;
   auto turn = RemovalTurn::try_take(options_.data_dir);
   if (!turn) return false;
-  bool still_needed = database_.read([&](db::Tx& tx) { return rows::any_whole_only(tx, sha256); });
-  // A row that appears from here on finds the chunks by SHA-256: open_large() looks for both.
-  if (!still_needed) blobs_.remove(sha256);
+  database_.write([&](db::Tx& tx) {
+    rows::lock_names(tx, {sha256});
+    if (rows::any_whole_only(tx, sha256)) return;
+    // Only beside the very chunks that were read just now, and no others that were not.
+    auto now = rows::find_file_by_sha256(tx, sha256);
+    if (!now || now->terms != known->terms || rows::count_files(tx, sha256) != 1) return;
+    // A row that appears from here on finds the chunks by SHA-256: open_large() looks for both.
+    blobs_.remove(sha256);
+  });
   return true;
 }
 

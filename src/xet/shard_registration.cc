@@ -60,6 +60,7 @@ struct ShardRegistration::State {
   std::unordered_map<MerkleHash, std::shared_ptr<const ChunkTable>, MerkleHashHasher> tables;
   std::vector<Recipe> recipes;  // One a file of the shard; sha256 is filled in by hashing.
   std::vector<bool> is_known;   // Hashed in an earlier registration.
+  bool anew = false;            // Nothing counts as known.
   std::set<MerkleHash> used;    // Xorbs that terms name.
   size_t file_index = 0;        // Of the file being hashed.
   std::unique_ptr<blob::Source> source;
@@ -74,11 +75,13 @@ ShardRegistration::ShardRegistration(std::unique_ptr<State> state) : state_(std:
 ShardRegistration::ShardRegistration(ShardRegistration&&) noexcept = default;
 ShardRegistration::~ShardRegistration() = default;
 
-ShardRegistration XetStore::begin_shard(ByteView shard, const Caller& caller,
-                                        MayReadRepo may_read) {
+ShardRegistration XetStore::begin_shard(ByteView shard, const Caller& caller, MayReadRepo may_read,
+                                        bool anew) {
   Shard parsed = value_or_throw(parse_shard(shard), "The shard cannot be read");
-  return ShardRegistration(std::make_unique<ShardRegistration::State>(*this, std::move(parsed),
-                                                                      caller, std::move(may_read)));
+  auto state = std::make_unique<ShardRegistration::State>(*this, std::move(parsed), caller,
+                                                          std::move(may_read));
+  state->anew = anew;
+  return ShardRegistration(std::move(state));
 }
 
 bool ShardRegistration::step() {
@@ -190,11 +193,16 @@ bool ShardRegistration::State::hash_some() {
   while (file_index < recipes.size()) {
     Recipe& recipe = recipes[file_index];
     if (!sha256 && !source) {
-      // The file hash stands for the content, so an earlier result is this one's.
-      auto known =
-          store.database_.read([&](db::Tx& tx) { return rows::find_file(tx, recipe.file_hash); });
-      is_known.push_back(known.has_value());
-      if (known) {
+      // The file hash stands for the content, so an earlier result is this one's. But what is put
+      // together from a damaged xorb is to be put together this way, if this one is good.
+      std::optional<Recipe> known;
+      bool is_good = true;
+      store.database_.read([&](db::Tx& tx) {
+        known = rows::find_file(tx, recipe.file_hash);
+        is_good = known && !anew && !rows::names_any(*known, rows::damaged_names(tx).xorbs);
+      });
+      is_known.push_back(is_good);
+      if (known && is_good) {
         recipe.sha256 = known->sha256;
         progress.verified_bytes += recipe.size_bytes;
         end_file();
@@ -273,9 +281,10 @@ void ShardRegistration::State::commit() {
       // A collector may have run since the check: the rows only appear if the xorbs are there.
       if (!rows::touch_xorb(tx, xorb, now_ms)) refuse_absent(xorb);
     }
-    const rows::DamagedNames damaged = rows::damaged_names(tx);
-    for (const Recipe& recipe : recipes) {
-      rows::insert_file(tx, recipe, now_ms, damaged);
+    for (size_t i = 0; i < recipes.size(); ++i) {
+      const Recipe& recipe = recipes[i];
+      rows::insert_file(tx, recipe, now_ms);
+      if (!is_known[i]) rows::set_terms(tx, recipe);  // Read and hashed just now.
       rows::insert_object(
           tx, caller.repo_id,
           {.sha256 = recipe.sha256, .size_bytes = recipe.size_bytes, .file_hash = recipe.file_hash},

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "blob/damage.h"
 #include "xet/collect_rows.h"
 #include "xet/table_cache.h"
 #include "xet/xet_rows.h"
@@ -285,7 +286,8 @@ void XetStore::store_xorb(const MerkleHash& hash, const ChunkTable& table, Durab
         // It was collected as garbage in this moment: it is a new one, then.
         return store_xorb(hash, table, file, sums, caller);
       }
-      // Damaged, or on a disk that does not read it any more: what came has just been compared.
+      if (!blob::is_damage(error)) throw;
+      // What came has just been compared.
       log_error("replacing the damaged xorb {}: {}", hash.text(), error.message());
       rename_durably(file.temporary_path(), target);
       blobs_.sums().forget(hash.text());

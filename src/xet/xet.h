@@ -125,7 +125,9 @@ class XetStore {
   /// Receives a xorb; see XorbUpload.
   XorbUpload begin_xorb(const MerkleHash& hash, const Caller& caller);
   /// Receives a shard; see ShardRegistration. Throws Error{kInvalid} for one that cannot be read.
-  ShardRegistration begin_shard(ByteView shard, const Caller& caller, MayReadRepo may_read);
+  /// `anew`: its files are read and hashed also when they are known, and put together its way.
+  ShardRegistration begin_shard(ByteView shard, const Caller& caller, MayReadRepo may_read,
+                                bool anew = false);
 
   /// How a file of the repository is put together, if it has a file of that hash.
   std::optional<Recipe> recipe_of(const std::string& repo_id, const MerkleHash& file_hash) const;
@@ -212,12 +214,12 @@ class XetStore {
   const fs::path& data_dir() const { return options_.data_dir; }
 
  private:
-  /// Whether the chunks of a file can be read and hash to its SHA-256.
-  bool reads_through(const LargeObject& object, const std::function<void()>& check) const;
-  std::set<std::string> known_damage() const;
-  /// Of a file whose chunks cannot be read, and that is there as a whole. Returns the xorbs that a
-  /// new recipe is to avoid: those of this one, and all that are known to be damaged.
-  std::set<std::string> forget_recipe(const MerkleHash& file_hash);
+  /// Whether the chunks of a file can be read and hash to its SHA-256. Throws what is no damage.
+  bool reads_through(const Recipe& recipe, const std::function<void()>& check) const;
+  /// Cuts a whole file into chunks and registers them; returns how it is put together now.
+  Recipe chunk_whole(const std::string& repo_id, const std::string& sha256,
+                     const std::set<std::string>& avoided_xorbs, bool anew,
+                     const std::function<void()>& check);
   friend class XorbUpload;
   friend class ShardRegistration;
   class TableCache;

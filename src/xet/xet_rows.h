@@ -67,10 +67,13 @@ DamagedNames damaged_names(db::Tx& tx);
 // xet_file
 std::optional<Recipe> find_file(db::Tx& tx, const MerkleHash& file_hash);
 std::optional<Recipe> find_file_by_sha256(db::Tx& tx, const std::string& sha256);
-/// A recipe that is there already stays, unless it names a damaged xorb.
-void insert_file(db::Tx& tx, const Recipe& recipe, int64_t now_ms,
-                 const DamagedNames& damaged = {});
-void delete_file(db::Tx& tx, const MerkleHash& file_hash);
+/// A recipe that is there already stays.
+void insert_file(db::Tx& tx, const Recipe& recipe, int64_t now_ms);
+/// Replaces it by one that was read through just now.
+void set_terms(db::Tx& tx, const Recipe& recipe);
+/// Ways in which clients have cut the same content.
+int64_t count_files(db::Tx& tx, const std::string& sha256);
+bool names_any(const Recipe& recipe, const std::set<std::string>& xorbs);
 std::vector<MerkleHash> files_after(db::Tx& tx, const std::optional<MerkleHash>& after,
                                     int64_t limit);
 

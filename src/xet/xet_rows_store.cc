@@ -230,18 +230,7 @@ std::optional<Recipe> find_file_by_sha256(db::Tx& tx, const std::string& sha256)
                    {sha256}));
 }
 
-void insert_file(db::Tx& tx, const Recipe& recipe, int64_t now_ms, const DamagedNames& damaged) {
-  if (!damaged.xorbs.empty()) {
-    auto known = find_file(tx, recipe.file_hash);
-    bool is_bad = known && std::ranges::any_of(known->terms, [&](const Term& term) {
-                    return damaged.xorbs.contains(term.xorb.text());
-                  });
-    if (is_bad) {
-      tx.execute("UPDATE xet_file SET terms = ?2 WHERE file_hash = ?1",
-                 {value_of(recipe.file_hash), encode_terms(recipe.terms)});
-      return;
-    }
-  }
+void insert_file(db::Tx& tx, const Recipe& recipe, int64_t now_ms) {
   tx.execute(
       "INSERT INTO xet_file (file_hash, sha256, size_bytes, terms, created_ms) "
       "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (file_hash) DO NOTHING",
@@ -249,8 +238,19 @@ void insert_file(db::Tx& tx, const Recipe& recipe, int64_t now_ms, const Damaged
        now_ms});
 }
 
-void delete_file(db::Tx& tx, const MerkleHash& file_hash) {
-  tx.execute("DELETE FROM xet_file WHERE file_hash = ?1", {value_of(file_hash)});
+void set_terms(db::Tx& tx, const Recipe& recipe) {
+  tx.execute("UPDATE xet_file SET terms = ?2 WHERE file_hash = ?1",
+             {value_of(recipe.file_hash), encode_terms(recipe.terms)});
+}
+
+int64_t count_files(db::Tx& tx, const std::string& sha256) {
+  return tx.query_one("SELECT COUNT(*) FROM xet_file WHERE sha256 = ?1", {sha256})->get_int(0);
+}
+
+bool names_any(const Recipe& recipe, const std::set<std::string>& xorbs) {
+  return !xorbs.empty() && std::ranges::any_of(recipe.terms, [&](const Term& term) {
+    return xorbs.contains(term.xorb.text());
+  });
 }
 
 std::vector<MerkleHash> files_after(db::Tx& tx, const std::optional<MerkleHash>& after,

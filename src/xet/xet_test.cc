@@ -529,6 +529,30 @@ TEST_P(Xet, AnUploadWhoseFileBecameChunksForAnotherRepositoryIsTaken) {
                Error);
 }
 
+TEST_P(Xet, AWholeFileIsNeverDroppedBesideChunksThatCannotBeRead) {
+  Bytes data = vector_input("v3");
+  std::string sha256 = at_.blobs.put(as_text(data));
+  at_.store.link_whole("repo-a", {.sha256 = sha256, .size_bytes = data.size()});
+  at_.store.ingest("repo-a", sha256, {.drop_whole = true});
+  ASSERT_FALSE(at_.blobs.size_of(sha256));
+  auto recipe = at_.store.recipe_of("repo-a", *at_.store.find("repo-a", sha256)->file_hash);
+  for (const char* repo : {"repo-b", "repo-a"}) {  // Which nobody has noted as damaged.
+    fs::path xorb = at_.store.xorb_path(recipe->terms.front().xorb);
+    std::string bytes = read_file(xorb, 64u << 20);
+    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+    fs::remove(xorb);
+    write_durably(xorb, bytes);
+    ASSERT_EQ(at_.blobs.put(as_text(data)), sha256);
+    at_.store.link_whole(repo, {.sha256 = sha256, .size_bytes = data.size()});
+    at_.store.ingest(repo, sha256, {.drop_whole = true});
+    EXPECT_FALSE(at_.blobs.size_of(sha256)) << "made good, it is stored once";
+    EXPECT_EQ(content_of(*at_.store.open_large("repo-a", sha256)), data) << repo;
+    EXPECT_EQ(content_of(*at_.store.open_large("repo-b", sha256)), data) << repo;
+    EXPECT_TRUE(at_.store.verify_files().problems.empty());
+    recipe = at_.store.recipe_of("repo-a", *at_.store.find("repo-a", sha256)->file_hash);
+  }
+}
+
 TEST_P(Xet, AWholeFileDroppedForOneRepositoryIsFoundInChunksByAnother) {
   Bytes data = vector_input("v3");
   std::string sha256 = at_.blobs.put(as_text(data));
