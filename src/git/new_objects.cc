@@ -259,7 +259,11 @@ NewObjects GitRepo::new_objects(const std::vector<Oid>& tips) const {
 }
 
 std::vector<NewBlob> GitRepo::all_pointers() const {
-  std::unordered_set<Oid> tips = ref_commits(refs());
+  return all_pointers(refs());
+}
+
+std::vector<NewBlob> GitRepo::all_pointers(const RefList& refs) const {
+  std::unordered_set<Oid> tips = ref_commits(refs);
   return pointers_of(reached_from(state_->raw(), {tips.begin(), tips.end()}, {}));
 }
 

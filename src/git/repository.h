@@ -294,6 +294,8 @@ class GitRepo {
   /// The pointers to large files in the whole history of all refs, each blob once. Reads every tree
   /// that history has: for checking and rebuilding.
   std::vector<NewBlob> all_pointers() const;
+  /// The same of these refs, as they were listed.
+  std::vector<NewBlob> all_pointers(const RefList& refs) const;
 
   /// The same by ref: main first, then other branches, tags, converted branches, pull requests.
   std::vector<RefPointers> pointers_by_ref() const;

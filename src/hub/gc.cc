@@ -57,9 +57,8 @@ struct RefsOfGit {
   }
 };
 
-RefsOfGit refs_of(const git::GitRepo& git) {
+RefsOfGit refs_of(const git::RefList& refs) {
   RefsOfGit found;
-  git::RefList refs = git.refs();
   for (const auto* group : {&refs.branches, &refs.pull_requests, &refs.converts}) {
     for (const git::Ref& ref : *group) found.heads[ref.full_name] = ref.commit.hex();
   }
@@ -187,7 +186,9 @@ class GarbageCollector::Run {
     // Nobody of this process changes it meanwhile; other processes are seen in the transaction.
     RepoLock held = owner_.receive_.lock(repo);
     git::GitRepo git = owner_.repositories_.open_git(repo);
-    RefsOfGit refs = refs_of(git);
+    // One list for both: what these refs name goes only while the database says that it is these.
+    git::RefList list = git.refs();
+    RefsOfGit refs = refs_of(list);
     std::string digest = refs.digest();
     GcRepoRow row;
     bool any = false;
@@ -199,7 +200,7 @@ class GarbageCollector::Run {
     if (!moved && !any) return;
     std::set<std::string> named;
     if (moved) {
-      for (const git::NewBlob& blob : git.all_pointers()) named.insert(blob.oid.hex());
+      for (const git::NewBlob& blob : git.all_pointers(list)) named.insert(blob.oid.hex());
     }
     int64_t before_ms = now_ms_ - settings_.unused_delay_ms;
     UnusedObjects found;
@@ -252,7 +253,7 @@ class GarbageCollector::Run {
     auto row = context_.database->read([&](db::Tx& tx) { return find_gc_row(tx, repo.id); });
     if (now_ms_ - row.git_done_ms < settings_.git_delay_ms) return;
     git::GitRepo git = owner_.repositories_.open_git(repo);
-    std::string digest = refs_of(git).digest();
+    std::string digest = refs_of(git.refs()).digest();
     // Two rounds with the same refs: the second found nothing that the first had to leave.
     if (row.git_refs == "settled " + digest) return;
     auto turn = RemovalTurn::try_take(context_.data_dir);

@@ -1,8 +1,13 @@
 #include "hub/receive.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <set>
+#include <thread>
+
+#include <fcntl.h>
+#include <sys/file.h>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -147,6 +152,22 @@ void check_git_files(const git::GitRepo& git, const git::Quarantine* quarantine,
   }
 }
 
+/// Locks a folder itself for other processes. Empty: it took too long.
+Fd lock_folder(const fs::path& dir, std::chrono::milliseconds wait) {
+  Fd fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd && errno == ENOENT) {
+    throw Error(ErrorKind::kNotFound, "Repository not found", {.code = "RepoNotFound"});
+  }
+  if (!fd) throw_errno("open " + dir.string(), errno);
+  const auto until = std::chrono::steady_clock::now() + wait;
+  while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR) throw_errno("lock " + dir.string(), errno);
+    if (std::chrono::steady_clock::now() >= until) return {};
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return fd;
+}
+
 }  // namespace
 
 Receive::Receive(HubContext context, PathIndex& path_index)
@@ -157,6 +178,12 @@ RepoLock Receive::lock(const Repo& repo) {
   RepoLock held;
   held.mine_ = {locks_[std::hash<std::string>()(repo.id) % locks_.size()], std::defer_lock};
   bool locked = held.mine_.try_lock_for(kWait);
+  if (locked) {
+    // What another process has recorded and not yet done is no leftover of a crash: 'hearth gc'
+    // beside the server took it for one, dropped it, and with it the pointers of the commit.
+    held.others_ = lock_folder(git_dir(context_, repo.id), kWait);
+    locked = static_cast<bool>(held.others_);
+  }
   if (locked) {
     auto kept = git::ObjectsKept::take(git_dir(context_, repo.id), kWait);
     locked = kept.has_value();

@@ -74,7 +74,8 @@ class RepoLock {
 
  private:
   friend class Receive;
-  std::unique_lock<std::timed_mutex> mine_;
+  std::unique_lock<std::timed_mutex> mine_;  // Among the threads of this process …
+  Fd others_;                                // … and among processes; a crash lets go of it.
   git::ObjectsKept kept_;
 };
 
