@@ -267,6 +267,8 @@ void Ledger::require_any_room(const Repo& repo) {
 }
 
 void Ledger::require_room_for_sizes(const Repo& repo, const std::vector<uint64_t>& sizes_bytes) {
+  // Without any, the next request of the client is refused, and hf-xet does not show that sentence.
+  require_any_room(repo);
   context_.database->read([&](db::Tx& tx) {
     NamespaceStorage owner = owner_of(tx, repo);
     auto room = room_of(owner, context_.quotas);

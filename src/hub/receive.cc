@@ -249,9 +249,16 @@ std::optional<int64_t> Receive::apply(const RepoLock& held, const Actor& by, con
   failpoint("receive.recorded");
   if (quarantine != nullptr) quarantine->migrate();
   failpoint("receive.migrated");
-  auto result = git.update_ref_cas({.full_name = row.ref,
-                                    .expected_old = oid_or_nothing(row.old_oid),
-                                    .new_target = oid_or_nothing(row.new_oid)});
+  git::RefUpdateResult result;
+  try {
+    result = git.update_ref_cas({.full_name = row.ref,
+                                 .expected_old = oid_or_nothing(row.old_oid),
+                                 .new_target = oid_or_nothing(row.new_oid)});
+  } catch (const Error&) {
+    // The ref may stand at its new place, and only the flush of its folder have failed.
+    take_back_or_log(repo, git, {row});
+    throw;
+  }
   if (result == git::RefUpdateResult::kChangedMeanwhile) {
     drop(repo, {row.id});
     throw Error(ErrorKind::kConflict, "The reference was changed meanwhile. Please try again.",
@@ -296,14 +303,19 @@ void Receive::settle_or_take_back(const Repo& repo, git::GitRepo& git,
   try {
     settle(repo, git, rows);
   } catch (...) {
-    try {
-      take_back(repo, git, rows);
-    } catch (const Error& error) {
-      // The rows stay pending, and the next start or change completes them.
-      log_error("refs of repository {} have moved, and the database does not know: {}", repo.id,
-                error.what());
-    }
+    take_back_or_log(repo, git, rows);
     throw;
+  }
+}
+
+void Receive::take_back_or_log(const Repo& repo, git::GitRepo& git,
+                               const std::vector<RefUpdateRow>& rows) {
+  try {
+    take_back(repo, git, rows);
+  } catch (const Error& error) {
+    // The rows stay pending, and the next start or change completes them.
+    log_error("refs of repository {} have moved, and the database does not know: {}", repo.id,
+              error.what());
   }
 }
 

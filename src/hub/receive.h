@@ -136,6 +136,7 @@ class Receive {
   void settle_or_take_back(const Repo& repo, git::GitRepo& git,
                            const std::vector<RefUpdateRow>& rows);
   void take_back(const Repo& repo, git::GitRepo& git, const std::vector<RefUpdateRow>& rows);
+  void take_back_or_log(const Repo& repo, git::GitRepo& git, const std::vector<RefUpdateRow>& rows);
   /// A line for the person who pushes when this command is not to be; empty when it may go on.
   /// Within the transaction that names them, with the row of the repository locked: what
   /// check_content saw may have been collected since. Throws kUnprocessable.

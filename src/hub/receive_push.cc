@@ -208,6 +208,10 @@ std::string Receive::push(const Caller& caller, const Repo& repo, git::ReceivePa
     } catch (const Error& error) {
       log_warning("push to {} of {}: {}", command.ref, repo.id, error.what());
       results[i].refusal = one_line(error.message());
+      // It may stand at its new place, and only the flush of its folder have failed.
+      take_back_or_log(repo, git, {rows[i]});
+      auto now = git.read_ref(command.ref);
+      if ((now ? now->hex() : std::string()) == rows[i].new_oid) continue;  // Stays pending.
     }
     dropped.push_back(rows[i].id);
   }
