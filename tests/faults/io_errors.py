@@ -100,7 +100,7 @@ class Pass:
     def _piece(self, index: int, name: str) -> None:
         for attempt in range(1, TRIES_MAX + 1):
             acknowledged = False
-            before = len(self.bench.server.log())
+            seen_bytes = (self.bench.server.folder / "server.log").stat().st_size
             try:
                 steps.WAYS[name](self.bench.hub)
                 acknowledged = True
@@ -117,7 +117,7 @@ class Pass:
                     continue
                 return self._problem(name, f"reading does not go on: {error!r}")
             expected = self.seen[index + 1:index + 2] if acknowledged else self.seen[index:index + 2]
-            if found not in expected and not acknowledged and STUCK in self.bench.server.log()[before:]:
+            if found not in expected and not acknowledged and STUCK in self._log_since(seen_bytes):
                 # The ref has moved, and neither the record of it nor the way back could be written: the next start completes it.
                 self.outcome.stuck += 1
                 self.bench.server.stop()
@@ -133,6 +133,11 @@ class Pass:
             if acknowledged:
                 return None
         return self._problem(name, f"does not succeed in {TRIES_MAX} tries")
+
+    def _log_since(self, seen_bytes: int) -> str:
+        with open(self.bench.server.folder / "server.log", "rb") as log:
+            log.seek(seen_bytes)
+            return log.read().decode(errors="replace")
 
     def _stopped(self, name: str) -> bool:
         """Whether the hub has ended, as after a failed flush it must; then it is started again."""
