@@ -161,6 +161,8 @@ Fd lock_folder(const fs::path& dir, std::chrono::milliseconds wait) {
   if (!fd) throw_errno("open " + dir.string(), errno);
   const auto until = std::chrono::steady_clock::now() + wait;
   while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    // A file system that locks no folders (NFS): there one process alone may work on the data.
+    if (errno == EBADF || errno == EOPNOTSUPP || errno == ENOLCK) return fd;
     if (errno != EWOULDBLOCK && errno != EINTR) throw_errno("lock " + dir.string(), errno);
     if (std::chrono::steady_clock::now() >= until) return {};
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
