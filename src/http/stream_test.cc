@@ -323,15 +323,20 @@ TEST_F(ServerTest, APeerThatOnlyStoppedSendingGetsItsAnswer) {
   EXPECT_EQ(client.read().body, "hello");
 }
 
-TEST_F(ServerTest, AReaderThatStopsReadingIsCut) {
+/// "/file": 200 MB, more than all buffers on the way take.
+void route_large_file(testing::TestApp& app) {
   auto file = sparse_file();
-  app_.routes["/file"] = [file](const RequestHead&) {
+  app.routes["/file"] = [file](const RequestHead&) {
     return Plan::respond([file] {
       Response response;
       response.body.emplace_back(FileRange{file, 0, 200 << 20});
       return response;
     });
   };
+}
+
+TEST_F(ServerTest, AReaderThatStopsReadingIsCut) {
+  route_large_file(app_);
   ServerOptions options = quick_options();
   options.limits.stream_idle = milliseconds(60);
   start(options);
@@ -342,14 +347,7 @@ TEST_F(ServerTest, AReaderThatStopsReadingIsCut) {
 }
 
 TEST_F(ServerTest, AReaderThatIsSlowAndSteadyIsNotCut) {
-  auto file = sparse_file();
-  app_.routes["/file"] = [file](const RequestHead&) {
-    return Plan::respond([file] {
-      Response response;
-      response.body.emplace_back(FileRange{file, 0, 200 << 20});
-      return response;
-    });
-  };
+  route_large_file(app_);
   ServerOptions options = quick_options();
   options.limits.stream_idle = milliseconds(200);
   start(options);
@@ -366,14 +364,7 @@ TEST_F(ServerTest, AReaderThatIsSlowAndSteadyIsNotCut) {
 }
 
 TEST_F(ServerTest, APeerThatHangsUpDuringAFileCostsNothing) {
-  auto file = sparse_file();
-  app_.routes["/file"] = [file](const RequestHead&) {
-    return Plan::respond([file] {
-      Response response;
-      response.body.emplace_back(FileRange{file, 0, 200 << 20});
-      return response;
-    });
-  };
+  route_large_file(app_);
   start();
   for (int i = 0; i < 10; ++i) {
     Client client = this->client();
