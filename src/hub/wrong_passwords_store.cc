@@ -40,7 +40,7 @@ void remove_beyond(db::Tx& tx, int64_t now_ms, int64_t rows_max) {
   constexpr std::string_view kCount = "SELECT COUNT(*) FROM wrong_password";
   constexpr std::string_view kSql =
       "DELETE FROM wrong_password WHERE (name_hash, address) IN"
-      " (SELECT name_hash, address FROM wrong_password"
+      " (SELECT name_hash, address FROM wrong_password every_one"
       " ORDER BY CASE WHEN blocked_until_ms > ?1 OR known_until_ms > ?1"
       " THEN 1 ELSE 0 END, wrong_count, forget_ms"
       " LIMIT ?2)";
