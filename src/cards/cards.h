@@ -70,10 +70,7 @@ struct Validation {
 /// Source: huggingface_hub 2.4.0 RepoCard.validate, _commit_api; tests test_repocard.py.
 Validation validate(std::string_view content, RepoKind kind);
 
-struct FileEntry {
-  std::string path;
-  uint64_t size_bytes = 0;  // Of the content, not of an LFS pointer.
-};
+class FileTally;  // cards/file_tally.h
 
 /// A model that this one was made from. `relation` is finetune, adapter, merge or quantized; empty
 /// when the card does not say and nothing tells.
@@ -115,9 +112,10 @@ struct Facts {
 
 /// Works out the facts of hub-api section 5.4.
 ///
-/// `readme` is README.md, nothing when there is none. `hints` matter to models only.
-Facts derive(RepoKind kind, const std::optional<std::string>& readme,
-             const std::vector<FileEntry>& files, const ModelHints& hints = {});
+/// `readme` is README.md, nothing when there is none; `files` is a tally of this kind. `hints`
+/// matter to models only.
+Facts derive(RepoKind kind, const std::optional<std::string>& readme, const FileTally& files,
+             const ModelHints& hints = {});
 
 /// The beginning of a card as plain text: no front matter, markup, code, tables or images; white
 /// space folded; at most `bytes_max` bytes, cut at a word's end.

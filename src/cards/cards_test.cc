@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "cards/file_tally.h"
+
 namespace hearth::cards {
 namespace {
 
@@ -144,20 +146,19 @@ TEST(Validate, AMessageNeverGrowsWithoutBound) {
   EXPECT_EQ(validate(card + "---\n", RepoKind::kModel).errors.size(), 50u);
 }
 
-Facts model(std::string_view yaml, const std::vector<FileEntry>& files = {},
-            const ModelHints& hints = {}, std::string_view body = "") {
+using Paths = std::vector<std::string>;
+
+Facts model(std::string_view yaml, const Paths& paths = {}, const ModelHints& hints = {},
+            std::string_view body = "") {
   return derive(RepoKind::kModel, "---\n" + std::string(yaml) + "\n---\n" + std::string(body),
-                files, hints);
+                FileTally::of(RepoKind::kModel, paths), hints);
 }
 
 TEST(Derive, TagsOfAModelComeInTheHubsOrder) {
   Facts facts = model(
       "library_name: transformers\nlicense: apache-2.0\nlanguage: [en, no]\ntags: [exbert, en]\n"
       "datasets: [bookcorpus, wikipedia]\nbase_model: google/bert\n",
-      {{"model.safetensors", 1},
-       {"pytorch_model.bin", 1},
-       {"training_args.bin", 1},
-       {"runs/events.out.tfevents.1", 1}},
+      {"model.safetensors", "pytorch_model.bin", "training_args.bin", "runs/events.out.tfevents.1"},
       {.model_type = "bert", .pipeline_tag = "fill-mask", .has_custom_code = true},
       "See [BERT](https://arxiv.org/abs/1810.04805) and "
       "https://huggingface.co/papers/2401.12345v2");
@@ -171,7 +172,7 @@ TEST(Derive, TagsOfAModelComeInTheHubsOrder) {
 }
 
 TEST(Derive, TheCardWinsOverFilesAndHints) {
-  Facts facts = model("pipeline_tag: text-generation\nlibrary_name: mlx", {{"model_index.json", 1}},
+  Facts facts = model("pipeline_tag: text-generation\nlibrary_name: mlx", {"model_index.json"},
                       {.pipeline_tag = "fill-mask"});
   EXPECT_EQ(facts.pipeline_tag, "text-generation");
   EXPECT_EQ(facts.library_name, "mlx");
@@ -184,7 +185,7 @@ TEST(Derive, ATagThatIsATaskIsTheLastResort) {
 
 TEST(Derive, FilesProveALibrary) {
   auto library = [](const char* path) {
-    return derive(RepoKind::kModel, {}, {{path, 1}}).library_name;
+    return derive(RepoKind::kModel, {}, FileTally::of(RepoKind::kModel, {path})).library_name;
   };
   EXPECT_EQ(library("model_index.json"), "diffusers");
   EXPECT_EQ(library("modules.json"), "sentence-transformers");
@@ -195,24 +196,25 @@ TEST(Derive, FilesProveALibrary) {
 }
 
 TEST(Derive, AGgufModelIsTaggedWithoutLibrary) {
-  Facts facts = model("base_model: a/b", {{"x-Q4_K_M.gguf", 1}});
+  Facts facts = model("base_model: a/b", {"x-Q4_K_M.gguf"});
   EXPECT_EQ(facts.library_name, "");
   EXPECT_THAT(facts.tags, ElementsAre("gguf", "base_model:a/b", "base_model:quantized:a/b"));
 }
 
 TEST(Derive, TheRelationToTheBaseModelIsInferred) {
-  auto relation = [](std::string_view yaml, const std::vector<FileEntry>& files) {
+  auto relation = [](std::string_view yaml, const Paths& files) {
     return model(yaml, files).base_models.at(0).relation;
   };
   EXPECT_EQ(relation("base_model: a/b", {}), "finetune");
   EXPECT_EQ(relation("base_model: [a/b, c/d]", {}), "merge");
-  EXPECT_EQ(relation("base_model: a/b", {{"adapter_config.json", 1}}), "adapter");
+  EXPECT_EQ(relation("base_model: a/b", {"adapter_config.json"}), "adapter");
   EXPECT_EQ(relation("base_model: a/b\nbase_model_relation: merge", {}), "merge");
 }
 
 TEST(Derive, AnAdapterNamesItsBaseModelInItsOwnFile) {
   auto bases = [](const char* base) {
-    return derive(RepoKind::kModel, {}, {{"adapter_config.json", 1}}, {.peft_base_model = base})
+    return derive(RepoKind::kModel, {}, FileTally::of(RepoKind::kModel, {"adapter_config.json"}),
+                  {.peft_base_model = base})
         .tags;
   };
   EXPECT_THAT(bases("a/b"), ElementsAre("peft", "base_model:a/b", "base_model:adapter:a/b"));
@@ -222,7 +224,7 @@ TEST(Derive, AnAdapterNamesItsBaseModelInItsOwnFile) {
 }
 
 TEST(Derive, ABrokenCardHasAnErrorAndNoTagsOfItsOwn) {
-  Facts facts = model("license: [mit", {{"model.safetensors", 1}});
+  Facts facts = model("license: [mit", {"model.safetensors"});
   EXPECT_THAT(facts.card_error, HasSubstr("(3:1)"));
   EXPECT_THAT(facts.card, IsEmpty());
   EXPECT_THAT(facts.tags, ElementsAre("safetensors"));
@@ -233,7 +235,7 @@ TEST(Derive, EvalResultsAreTagged) {
   EXPECT_THAT(
       model("model-index:\n- name: x\n  results:\n  - task: {type: t}\n    metrics: []").tags,
       ElementsAre("model-index", "eval-results"));
-  EXPECT_THAT(model("a: 1", {{".eval_results/x.yaml", 1}}).tags, ElementsAre("eval-results"));
+  EXPECT_THAT(model("a: 1", {".eval_results/x.yaml"}).tags, ElementsAre("eval-results"));
 }
 
 TEST(Derive, TagsThatAnIndexCannotHoldAreDropped) {
@@ -250,11 +252,8 @@ TEST(Derive, TagsOfADatasetNameTheirKeys) {
       "---\ntask_categories: [text-classification]\nlanguage: en\nlicense: mit\ntags: [x]\n"
       "pretty_name: Nice\ndataset_info:\n  features:\n  - {name: a, dtype: string}\n"
       "  - {name: b, dtype: int64}\n  splits:\n  - {name: train, num_examples: 5000}\n---\nText.",
-      {{".gitattributes", 1},
-       {"README.md", 1},
-       {"data/train-0.parquet", 1},
-       {"x.json", 1},
-       {"data/test-0.parquet", 1}});
+      FileTally::of(RepoKind::kDataset, {".gitattributes", "README.md", "data/train-0.parquet",
+                                         "x.json", "data/test-0.parquet"}));
   EXPECT_THAT(facts.tags,
               ElementsAre("task_categories:text-classification", "language:en", "license:mit",
                           "size_categories:1K<n<10K", "format:parquet", "modality:tabular",
@@ -265,14 +264,45 @@ TEST(Derive, TagsOfADatasetNameTheirKeys) {
 }
 
 TEST(Derive, FilesTellADatasetsFormat) {
-  auto tags = [](std::vector<FileEntry> files) {
-    return derive(RepoKind::kDataset, {}, files).tags;
+  auto tags = [](Paths files) {
+    return derive(RepoKind::kDataset, {}, FileTally::of(RepoKind::kDataset, files)).tags;
   };
-  EXPECT_THAT(tags({{"a.csv.gz", 1}}), Contains("format:csv"));
-  EXPECT_THAT(tags({{"0.tar", 1}}), Contains("format:webdataset"));
-  EXPECT_THAT(tags({{"cat/1.jpg", 1}, {"dog/2.PNG", 1}, {"metadata.csv", 1}}),
+  EXPECT_THAT(tags({"a.csv.gz"}), Contains("format:csv"));
+  EXPECT_THAT(tags({"0.tar"}), Contains("format:webdataset"));
+  EXPECT_THAT(tags({"cat/1.jpg", "dog/2.PNG", "metadata.csv"}),
               testing::AllOf(Contains("format:imagefolder"), Contains("modality:image")));
-  EXPECT_THAT(tags({{"dataset_infos.json", 1}, {".cache/x.json", 1}}), IsEmpty());
+  EXPECT_THAT(tags({"dataset_infos.json", ".cache/x.json"}), IsEmpty());
+}
+
+TEST(FileTally, ChangesLeadWhereCountingAnewDoes) {
+  const Paths before = {"a.bin",
+                        "b.gguf",
+                        "adapter_config.json",
+                        ".eval_results/x.yaml",
+                        "runs/tfevents.bin",
+                        "m.mlpackage/w.bin",
+                        "x.nemo",
+                        "plain"};
+  const Paths after = {"a.bin", "c.SAFETENSORS", "model.safetensors", "plain"};
+  for (RepoKind kind : {RepoKind::kModel, RepoKind::kDataset, RepoKind::kSpace}) {
+    FileTally tally = FileTally::of(kind, before);
+    for (const std::string& path : after) tally.add(kind, path);
+    for (const std::string& path : before) EXPECT_TRUE(tally.remove(kind, path)) << path;
+    EXPECT_EQ(tally, FileTally::of(kind, after));
+    EXPECT_EQ(FileTally::parse(tally.to_text()), tally);
+  }
+  EXPECT_EQ(FileTally::of(RepoKind::kModel, after).to_text(),
+            R"({"tag:pytorch":1,"tag:safetensors":2,"weights":1})");
+  EXPECT_EQ(FileTally::of(RepoKind::kSpace, after).to_text(), "{}");
+}
+
+TEST(FileTally, WhatWasNeverAddedCannotBeTakenAway) {
+  FileTally tally = FileTally::of(RepoKind::kModel, {"a.bin"});
+  EXPECT_FALSE(tally.remove(RepoKind::kModel, "a.gguf"));
+  EXPECT_TRUE(tally.remove(RepoKind::kModel, "a.txt"));  // Has no mark.
+  for (const char* text : {"", "[]", "{\"a\":0}", "{\"a\":-1}", "{\"a\":\"1\"}", "{"}) {
+    EXPECT_EQ(FileTally::parse(text), std::nullopt) << text;
+  }
 }
 
 TEST(Derive, ASpaceLinksToWhatItUses) {

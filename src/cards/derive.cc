@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <map>
 #include <set>
 #include <string>
@@ -8,24 +7,13 @@
 
 #include "base/text.h"
 #include "cards/cards.h"
+#include "cards/file_tally.h"
 #include "cards/vocabulary.h"
 
 // The order of tags is the hosted hub's as its answers show it; clients depend on membership only.
 
 namespace hearth::cards {
 namespace {
-
-std::string_view base_name(std::string_view path) {
-  size_t slash = path.rfind('/');
-  return slash == std::string_view::npos ? path : path.substr(slash + 1);
-}
-
-/// Lower case, with the dot; empty without one.
-std::string extension_of(std::string_view path) {
-  std::string_view name = base_name(path);
-  size_t dot = name.rfind('.');
-  return dot == std::string_view::npos || dot == 0 ? std::string() : to_lower(name.substr(dot));
-}
 
 /// Tags in order, each once.
 class TagList {
@@ -51,10 +39,6 @@ std::string word_of(const json::object& card, std::string_view key) {
   auto text = get_string(card, key);
   if (!text || text->size() > kTagBytesMax || has_control_characters(*text)) return {};
   return std::string(trim(*text));
-}
-
-bool has_path(const std::vector<FileEntry>& files, std::string_view path) {
-  return std::ranges::any_of(files, [&](const FileEntry& file) { return file.path == path; });
 }
 
 /// Identifiers of arXiv papers that a text links to ("1810.04805"), in order, each once.
@@ -84,88 +68,6 @@ std::vector<std::string> arxiv_ids(std::string_view text) {
 
 // Models -----------------------------------------------------------------------------------------
 
-struct FileTag {
-  std::string_view tag;
-  bool (*matches)(std::string_view path, std::string_view name, std::string_view extension);
-};
-
-/// Which weights a model has, by its files.
-constexpr FileTag kFileTags[] = {
-    {"tensorboard",
-     [](std::string_view, std::string_view name, std::string_view) {
-       return name.find("tfevents") != std::string_view::npos;
-     }},
-    {"pytorch",
-     [](std::string_view, std::string_view name, std::string_view extension) {
-       // What training leaves beside the weights is no model.
-       static constexpr std::string_view kOthers[] = {"training_args.bin", "optimizer.bin",
-                                                      "scheduler.bin"};
-       return extension == ".bin" && std::ranges::find(kOthers, name) == std::end(kOthers);
-     }},
-    {"tf", [](std::string_view, std::string_view,
-              std::string_view extension) { return extension == ".h5"; }},
-    {"jax", [](std::string_view, std::string_view,
-               std::string_view extension) { return extension == ".msgpack"; }},
-    {"rust", [](std::string_view, std::string_view,
-                std::string_view extension) { return extension == ".ot"; }},
-    {"tflite", [](std::string_view, std::string_view,
-                  std::string_view extension) { return extension == ".tflite"; }},
-    {"coreml",
-     [](std::string_view path, std::string_view, std::string_view extension) {
-       return extension == ".mlmodel" || path.find(".mlpackage/") != std::string_view::npos;
-     }},
-    {"onnx", [](std::string_view, std::string_view,
-                std::string_view extension) { return extension == ".onnx"; }},
-    {"safetensors", [](std::string_view, std::string_view,
-                       std::string_view extension) { return extension == ".safetensors"; }},
-    {"gguf", [](std::string_view, std::string_view,
-                std::string_view extension) { return extension == ".gguf"; }},
-    {"openvino",
-     [](std::string_view, std::string_view name, std::string_view extension) {
-       return extension == ".xml" && name.starts_with("openvino_");
-     }},
-};
-
-std::vector<std::string> weight_tags(const std::vector<FileEntry>& files) {
-  std::array<bool, std::size(kFileTags)> found{};
-  for (const FileEntry& file : files) {
-    std::string extension = extension_of(file.path);
-    for (size_t i = 0; i < found.size(); ++i) {
-      found[i] = found[i] || kFileTags[i].matches(file.path, base_name(file.path), extension);
-    }
-  }
-  std::vector<std::string> tags;
-  for (size_t i = 0; i < found.size(); ++i) {
-    if (found[i]) tags.emplace_back(kFileTags[i].tag);
-  }
-  return tags;
-}
-
-/// A library whose own file is proof of it.
-std::string library_of_files(const std::vector<FileEntry>& files) {
-  struct Proof {
-    std::string_view path;
-    std::string_view library;
-  };
-  constexpr Proof kPaths[] = {{"model_index.json", "diffusers"},
-                              {"modular_model_index.json", "diffusers"},
-                              {"config_setfit.json", "setfit"},
-                              {"modules.json", "sentence-transformers"},
-                              {"config_sentence_transformers.json", "sentence-transformers"},
-                              {"adapter_config.json", "peft"},
-                              {"open_clip_config.json", "open_clip"}};
-  for (const Proof& proof : kPaths) {
-    if (has_path(files, proof.path)) return std::string(proof.library);
-  }
-  constexpr Proof kExtensions[] = {{".nemo", "nemo"}, {".keras", "keras"}};
-  for (const Proof& proof : kExtensions) {
-    for (const FileEntry& file : files) {
-      if (extension_of(file.path) == proof.path) return std::string(proof.library);
-    }
-  }
-  return {};
-}
-
 /// "namespace/name": adapters also name folders of the machine they were trained on.
 bool is_repo_id(std::string_view text) {
   size_t slash = text.find('/');
@@ -175,8 +77,7 @@ bool is_repo_id(std::string_view text) {
 }
 
 std::vector<BaseModel> base_models_of(const json::object& card, const ModelHints& hints,
-                                      const std::vector<FileEntry>& files,
-                                      std::string_view library) {
+                                      const FileTally& files, std::string_view library) {
   std::vector<BaseModel> models;
   for (std::string& id : text_list(find(card, "base_model"))) {
     if (id.size() <= kTagBytesMax && !has_control_characters(id)) {
@@ -190,11 +91,9 @@ std::vector<BaseModel> base_models_of(const json::object& card, const ModelHints
   std::string relation = word_of(card, "base_model_relation");
   static constexpr std::string_view kRelations[] = {"finetune", "adapter", "merge", "quantized"};
   if (std::ranges::find(kRelations, relation) == std::end(kRelations)) {
-    bool has_gguf = std::ranges::any_of(
-        files, [](const FileEntry& file) { return extension_of(file.path) == ".gguf"; });
-    if (library == "peft" || has_path(files, "adapter_config.json")) {
+    if (library == "peft" || files.has("file:adapter_config.json")) {
       relation = "adapter";
-    } else if (has_gguf || !hints.quantization_tags.empty()) {
+    } else if (files.has("tag:gguf") || !hints.quantization_tags.empty()) {
       relation = "quantized";
     } else {
       relation = models.size() > 1 ? "merge" : "finetune";
@@ -221,7 +120,7 @@ std::string task_of_tags(const std::vector<std::string>& tags) {
   return {};
 }
 
-void derive_model(Facts& facts, std::string_view body, const std::vector<FileEntry>& files,
+void derive_model(Facts& facts, std::string_view body, const FileTally& files,
                   const ModelHints& hints) {
   const json::object& card = facts.card;
   std::vector<std::string> card_tags = text_list(find(card, "tags"));
@@ -260,9 +159,7 @@ void derive_model(Facts& facts, std::string_view body, const std::vector<FileEnt
   }
   tags.add_all(facts.licenses, "license:");
   if (!facts.model_index.is_null()) tags.add("model-index");
-  bool has_eval_files = std::ranges::any_of(
-      files, [](const FileEntry& file) { return file.path.starts_with(".eval_results/"); });
-  if (has_results(card) || has_eval_files) tags.add("eval-results");
+  if (has_results(card) || files.has("eval-results")) tags.add("eval-results");
   if (find(card, "co2_eq_emissions") != nullptr) tags.add("co2_eq_emissions");
   tags.add_all(hints.quantization_tags);
   if (!hints.diffusers_class.empty()) tags.add("diffusers:" + hints.diffusers_class);
@@ -270,68 +167,6 @@ void derive_model(Facts& facts, std::string_view body, const std::vector<FileEnt
 }
 
 // Datasets ---------------------------------------------------------------------------------------
-
-/// What a data file's extension says: the loader of the datasets library that reads it, and what it
-/// holds. Source: datasets 5.2 packaged_modules.
-struct DataFormat {
-  std::string_view format;
-  std::string_view modality;  // Empty: depends on the columns
-};
-
-const std::map<std::string, DataFormat, std::less<>>& data_formats() {
-  static const auto* kFormats = [] {
-    auto* formats = new std::map<std::string, DataFormat, std::less<>>;
-    auto put = [formats](std::initializer_list<const char*> extensions, DataFormat format) {
-      for (const char* extension : extensions) formats->emplace(extension, format);
-    };
-    put({".csv", ".tsv"}, {"csv", ""});
-    put({".json", ".jsonl", ".ndjson"}, {"json", ""});
-    put({".parquet", ".geoparquet", ".gpq"}, {"parquet", ""});
-    put({".arrow"}, {"arrow", ""});
-    put({".txt"}, {"text", "text"});
-    put({".xml"}, {"xml", "text"});
-    put({".tar"}, {"webdataset", ""});
-    put({".h5", ".hdf5"}, {"hdf5", ""});
-    put({".pdf"}, {"pdffolder", "document"});
-    put({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"},
-        {"imagefolder", "image"});
-    put({".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac"}, {"audiofolder", "audio"});
-    put({".mp4", ".webm", ".mkv", ".avi", ".mov"}, {"videofolder", "video"});
-    return formats;
-  }();
-  return *kFormats;
-}
-
-/// The format that most data files have; on a tie the one that sorts first.
-const DataFormat* main_format(const std::vector<FileEntry>& files) {
-  static constexpr std::string_view kNotData[] = {"dataset_infos.json", "dataset_dict.json",
-                                                  "state.json",         "dataset_info.json",
-                                                  "requirements.txt",   "LICENSE.txt"};
-  std::map<std::string_view, std::pair<uint64_t, const DataFormat*>> counts;
-  for (const FileEntry& file : files) {
-    if (file.path.starts_with(".") || file.path.find("/.") != std::string::npos) continue;
-    if (std::ranges::find(kNotData, base_name(file.path)) != std::end(kNotData)) continue;
-    // Compressed text is read through: data.csv.gz
-    std::string path = file.path;
-    for (std::string_view packed : {".gz", ".bz2", ".xz", ".zst"}) {
-      if (path.ends_with(packed)) path.resize(path.size() - packed.size());
-    }
-    auto format = data_formats().find(extension_of(path));
-    if (format == data_formats().end()) continue;
-    auto& [count, which] = counts[format->second.format];
-    ++count;
-    which = &format->second;
-  }
-  const DataFormat* best = nullptr;
-  uint64_t best_count = 0;
-  for (auto& [name, entry] : counts) {
-    if (entry.first > best_count) {
-      best_count = entry.first;
-      best = entry.second;
-    }
-  }
-  return best;
-}
 
 /// Each `dataset_info` of a card: one object, or a list of them by configuration.
 template <typename Visit>
@@ -369,7 +204,7 @@ std::set<std::string> modalities_of_features(const json::object& card) {
   return modalities;
 }
 
-std::set<std::string> modalities_of(const json::object& card, const std::vector<FileEntry>& files,
+std::set<std::string> modalities_of(const json::object& card, const FileTally& files,
                                     const DataFormat* format) {
   std::set<std::string> modalities = modalities_of_features(card);
   if (format != nullptr && !format->modality.empty()) {
@@ -389,12 +224,8 @@ std::set<std::string> modalities_of(const json::object& card, const std::vector<
       }
     }
   }
-  for (const FileEntry& file : files) {
-    std::string extension = extension_of(file.path);
-    if (extension == ".glb" || extension == ".ply" || extension == ".stl") modalities.insert("3d");
-    if (extension == ".geojson" || extension == ".shp" || extension == ".geoparquet") {
-      modalities.insert("geospatial");
-    }
+  for (const char* modality : {"3d", "geospatial"}) {
+    if (files.has("modality:" + std::string(modality))) modalities.insert(modality);
   }
   return modalities;
 }
@@ -442,7 +273,7 @@ std::vector<std::string> libraries_of(const DataFormat* format) {
   return {"datasets", "mlcroissant"};
 }
 
-void derive_dataset(Facts& facts, std::string_view body, const std::vector<FileEntry>& files) {
+void derive_dataset(Facts& facts, std::string_view body, const FileTally& files) {
   const json::object& card = facts.card;
   facts.title = get_string(card, "pretty_name").value_or("");
   const DataFormat* format = main_format(files);
@@ -507,8 +338,8 @@ std::string_view read_card(Facts& facts, const std::optional<std::string>& readm
 
 }  // namespace
 
-Facts derive(RepoKind kind, const std::optional<std::string>& readme,
-             const std::vector<FileEntry>& files, const ModelHints& hints) {
+Facts derive(RepoKind kind, const std::optional<std::string>& readme, const FileTally& files,
+             const ModelHints& hints) {
   Facts facts;
   std::string_view body = read_card(facts, readme);
   facts.licenses = text_list(find(facts.card, "license"));

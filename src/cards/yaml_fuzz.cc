@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "cards/cards.h"
+#include "cards/file_tally.h"
 
 // Front matter, YAML, validation and everything that is derived from a card.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -13,7 +14,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (auto kind : {hearth::cards::RepoKind::kModel, hearth::cards::RepoKind::kDataset,
                     hearth::cards::RepoKind::kSpace}) {
     (void)hearth::cards::validate(card, kind);
-    (void)hearth::cards::derive(kind, card, {{"README.md", size}, {"data/train.csv", 3}});
+    (void)hearth::cards::derive(
+        kind, card, hearth::cards::FileTally::of(kind, {"README.md", "data/train.csv"}));
   }
   return 0;
 }

@@ -3,8 +3,8 @@
 
 #include <chrono>
 #include <cstdint>
-#include <map>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -100,6 +100,9 @@ struct TreeListOptions {
   bool with_sizes = true;
   bool with_pointers = true;
 };
+
+/// Whether a tree's mode is that of a file or a symbolic link.
+bool is_file_mode(uint32_t mode);
 
 struct TreePage {
   std::vector<TreeEntry> entries;
@@ -261,6 +264,9 @@ class GitRepo {
   std::optional<std::string> read_file_at(const Oid& commit, std::string_view path,
                                           uint64_t bytes_max) const;
   uint64_t blob_size_bytes(const Oid& blob) const;
+  /// What a person calls the size of the file that a tree names with this blob and mode: of a
+  /// pointer that of its content; 0 for a submodule. Throws kCorrupt when the blob is missing.
+  uint64_t content_bytes(const Oid& blob, uint32_t mode) const;
   std::optional<LfsPointer> read_pointer(const Oid& blob) const;
   bool has_object(const Oid& oid) const;
 

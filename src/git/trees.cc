@@ -22,8 +22,8 @@ namespace {
 // RepoPath allows 512 levels; a pushed tree that is deeper is refused, so this is only a guard.
 constexpr size_t kDepthMax = 1024;
 
-EntryType type_of(const git_tree_entry* entry) {
-  switch (git_tree_entry_filemode_raw(entry) & 0170000) {
+EntryType type_of_mode(uint32_t mode) {
+  switch (mode & 0170000) {
     case 0040000:
       return EntryType::kDirectory;
     case 0120000:
@@ -33,6 +33,10 @@ EntryType type_of(const git_tree_entry* entry) {
     default:
       return EntryType::kFile;
   }
+}
+
+EntryType type_of(const git_tree_entry* entry) {
+  return type_of_mode(git_tree_entry_filemode_raw(entry));
 }
 
 TreeEntry to_entry(const git_tree_entry* entry, const std::string& folder) {
@@ -216,6 +220,11 @@ bool is_lookup_path(std::string_view path) {
 
 }  // namespace
 
+bool is_file_mode(uint32_t mode) {
+  EntryType type = type_of_mode(mode);
+  return mode != 0 && (type == EntryType::kFile || type == EntryType::kSymlink);
+}
+
 TreePage GitRepo::tree_list(const Oid& commit, std::string_view path,
                             const TreeListOptions& options) const {
   Handle<git_tree> tree = root_tree(state_->raw(), commit);
@@ -269,6 +278,14 @@ uint64_t GitRepo::blob_size_bytes(const Oid& blob) const {
     throw Error(ErrorKind::kNotFound, "There is no such blob.", {.detail = blob.hex()});
   }
   return header->size_bytes;
+}
+
+uint64_t GitRepo::content_bytes(const Oid& blob, uint32_t mode) const {
+  TreeEntry entry;
+  entry.type = type_of_mode(mode);
+  entry.oid = blob;
+  fill_sizes(odb_of(state_->raw()).get(), entry, /*with_pointers=*/true);
+  return entry.size_bytes();
 }
 
 std::string GitRepo::read_blob(const Oid& blob, uint64_t bytes_max) const {

@@ -9,29 +9,12 @@
 namespace hearth::hub {
 namespace {
 
-constexpr uint64_t kTextBytesMax = models::kConfigFileBytesMax;
 constexpr uint64_t kIndexBytesMax = 32u << 20;  // Of a model.safetensors.index.json.
-constexpr size_t kEvalFileCountMax = 50;
 constexpr size_t kShardCountMax = 1000;
 constexpr std::string_view kReadme = "README.md";
 constexpr std::string_view kSafetensors = ".safetensors";
 constexpr std::string_view kGguf = ".gguf";
-
-bool is_eval_file(std::string_view path) {
-  return path.starts_with(".eval_results/") && (path.ends_with(".yaml") || path.ends_with(".yml"));
-}
-
-cards::RepoKind kind_of(RepoType type) {
-  switch (type) {
-    case RepoType::kModel:
-      return cards::RepoKind::kModel;
-    case RepoType::kDataset:
-      return cards::RepoKind::kDataset;
-    case RepoType::kSpace:
-      return cards::RepoKind::kSpace;
-  }
-  return cards::RepoKind::kModel;
-}
+constexpr std::string_view kShardIndex = "model.safetensors.index.json";
 
 /// Why an entry of .eval_results is refused; empty when the clients can read it.
 std::string why_bad_result(const json::value& entry) {
@@ -114,9 +97,8 @@ std::pair<std::string_view, std::string_view> shard_pattern(std::string_view pat
 
 class HeaderReader {
  public:
-  HeaderReader(const std::vector<cards::FileEntry>& files, const OpenSource& open) : open_(open) {
-    for (const cards::FileEntry& file : files) sizes_.emplace(file.path, file.size_bytes);
-  }
+  HeaderReader(const std::vector<std::string>& paths, const OpenSource& open)
+      : paths_(paths.begin(), paths.end()), open_(open) {}
 
   ModelHeaders run() { return {.safetensors = safetensors(), .gguf = gguf()}; }
 
@@ -139,13 +121,14 @@ class HeaderReader {
   }
 
   std::vector<std::string> safetensors_paths() {
-    if (sizes_.contains("model.safetensors")) return {"model.safetensors"};
-    if (auto index = sizes_.find("model.safetensors.index.json");
-        index != sizes_.end() && index->second <= kIndexBytesMax) {
-      return shards_of_index(index->first, index->second);
+    if (paths_.contains("model.safetensors")) return {"model.safetensors"};
+    if (paths_.contains(kShardIndex)) {
+      auto index = open_(std::string(kShardIndex));
+      if (!index) return {};
+      if (index->size_bytes <= kIndexBytesMax) return shards_of_index(*index);
     }
     std::vector<std::string> found;
-    for (const auto& [path, size] : sizes_) {
+    for (const std::string& path : paths_) {
       if (path.ends_with(kSafetensors) && is_top_level(path)) found.push_back(path);
     }
     // Several files that are not shards of one model are several models.
@@ -157,23 +140,21 @@ class HeaderReader {
     return one_model && found.size() <= kShardCountMax ? found : std::vector<std::string>();
   }
 
-  std::vector<std::string> shards_of_index(const std::string& path, uint64_t size_bytes) {
-    auto source = open_(path);
-    if (!source) return {};
-    Bytes text = source->read(0, size_bytes);
+  std::vector<std::string> shards_of_index(const models::ByteSource& index) {
+    Bytes text = index.read(0, index.size_bytes);
     auto shards = models::safetensors_index_shards(as_text(text));
     if (!shards) {
-      log_info("{}: {}", path, shards.error().message);
+      log_info("{}: {}", kShardIndex, shards.error().message);
       return {};
     }
     bool complete = shards->size() <= kShardCountMax &&
-                    std::ranges::all_of(*shards, [&](const auto& s) { return sizes_.contains(s); });
+                    std::ranges::all_of(*shards, [&](const auto& s) { return paths_.contains(s); });
     return complete ? std::move(*shards) : std::vector<std::string>();
   }
 
   json::value gguf() {
     const std::string* first = nullptr;
-    for (const auto& [path, size] : sizes_) {
+    for (const std::string& path : paths_) {
       if (!path.ends_with(kGguf)) continue;
       // The picture part of a model that also reads pictures stands beside it.
       bool is_part = path.find("mmproj") != std::string::npos;
@@ -187,7 +168,7 @@ class HeaderReader {
     auto pattern = shard_pattern(*first);
     if (!pattern.first.empty()) {
       size_t count = 0;
-      for (const auto& [path, size] : sizes_) {
+      for (const std::string& path : paths_) {
         if (path == *first || shard_pattern(path) != pattern) continue;
         if (++count > kShardCountMax) return nullptr;
         auto shard = read_gguf(path);
@@ -207,54 +188,52 @@ class HeaderReader {
     return std::nullopt;
   }
 
-  std::map<std::string, uint64_t, std::less<>> sizes_;
+  std::set<std::string, std::less<>> paths_;
   const OpenSource& open_;
 };
 
 }  // namespace
 
-std::vector<std::string> facts_files(RepoType type, const std::vector<cards::FileEntry>& files) {
-  std::set<std::string_view> wanted = {kReadme};
+std::vector<std::string> facts_files(RepoType type) {
+  std::vector<std::string> paths = {std::string(kReadme)};
   if (type == RepoType::kModel) {
-    wanted.insert(models::config_files().begin(), models::config_files().end());
-  }
-  std::vector<std::string> paths;
-  size_t eval_count = 0;
-  for (const cards::FileEntry& file : files) {
-    if (file.size_bytes > kTextBytesMax) continue;
-    bool is_eval = type == RepoType::kModel && is_eval_file(file.path);
-    if (is_eval && ++eval_count > kEvalFileCountMax) continue;
-    if (is_eval || wanted.contains(file.path)) paths.push_back(file.path);
+    paths.insert(paths.end(), models::config_files().begin(), models::config_files().end());
   }
   return paths;
 }
 
-RepoFacts derive_facts(RepoType type, std::string commit_oid,
-                       const std::vector<cards::FileEntry>& files,
+bool is_eval_file(std::string_view path) {
+  return path.starts_with(".eval_results/") && (path.ends_with(".yaml") || path.ends_with(".yml"));
+}
+
+cards::RepoKind kind_of(RepoType type) {
+  switch (type) {
+    case RepoType::kModel:
+      return cards::RepoKind::kModel;
+    case RepoType::kDataset:
+      return cards::RepoKind::kDataset;
+    case RepoType::kSpace:
+      return cards::RepoKind::kSpace;
+  }
+  return cards::RepoKind::kModel;
+}
+
+RepoFacts derive_facts(RepoType type, std::string commit_oid, const TalliedFiles& files,
                        const std::map<std::string, std::string, std::less<>>& texts) {
   RepoFacts facts;
   facts.commit_oid = std::move(commit_oid);
-  for (const cards::FileEntry& file : files) {
-    facts.main_bytes += file.size_bytes;
-    if (is_utf8(file.path)) facts.paths.push_back(file.path);  // JSON has no other texts.
-  }
+  facts.tally = files.tally;
+  facts.main_bytes = files.size_bytes;
   cards::ModelHints hints;
   if (type == RepoType::kModel) derive_model_config(facts, hints, texts);
   std::optional<std::string> readme;
   if (auto text = texts.find(kReadme); text != texts.end()) readme = text->second;
-  facts.card = cards::derive(kind_of(type), readme, files, hints);
+  facts.card = cards::derive(kind_of(type), readme, files.tally, hints);
   return facts;
 }
 
-bool has_model_headers(const std::vector<cards::FileEntry>& files) {
-  return std::ranges::any_of(files, [](const cards::FileEntry& file) {
-    return file.path.ends_with(kSafetensors) || file.path.ends_with(kGguf);
-  });
-}
-
-ModelHeaders read_model_headers(const std::vector<cards::FileEntry>& files,
-                                const OpenSource& open) {
-  return HeaderReader(files, open).run();
+ModelHeaders read_model_headers(const std::vector<std::string>& paths, const OpenSource& open) {
+  return HeaderReader(paths, open).run();
 }
 
 }  // namespace hearth::hub

@@ -15,6 +15,7 @@
 
 #include "base/json.h"
 #include "cards/cards.h"
+#include "cards/file_tally.h"
 #include "hub/repo.h"
 #include "models/models.h"
 
@@ -28,23 +29,33 @@ struct RepoFacts {
   json::object transformers_info;  // Models; empty when there is none.
   std::string mask_token;          // Models.
   json::value eval_results;        // Models: the array of `evalResults`, or null.
-  std::vector<std::string> paths;  // All files, sorted: `siblings` of lists.
+  cards::FileTally tally;          // Of all files. Only written, see TalliedFiles.
+  std::vector<std::string> paths;  // All files, sorted: `siblings` of lists. Only read.
   uint64_t main_bytes = 0;         // Sum of the files' sizes.
   // From headers of weight files, by a task; null until then and when there are none.
   json::value safetensors;  // {parameters, total}
   json::value gguf;         // {total, architecture, …}
 };
 
-/// The paths whose texts derive_facts wants to see, of those in `files` (sorted by path):
-/// README.md, config.json and so on. Files above 4 MiB are never among them.
-std::vector<std::string> facts_files(RepoType type, const std::vector<cards::FileEntry>& files);
+/// What a commit's files are together. The next commit's follow from it and from what that changes.
+struct TalliedFiles {
+  cards::FileTally tally;
+  uint64_t size_bytes = 0;  // Of the contents, not of LFS pointers.
+};
 
-/// Derives everything but the headers. Never throws on foreign content. `files` is sorted by path
-/// and tells real sizes, not those of LFS pointers; `texts` holds what facts_files asked for, as
-/// far as it is stored as plain files.
-RepoFacts derive_facts(RepoType type, std::string commit_oid,
-                       const std::vector<cards::FileEntry>& files,
+/// The paths whose texts derive_facts wants to see, if they are there: README.md, config.json and
+/// so on; besides them, those that is_eval_file names, at most kEvalFileCountMax.
+std::vector<std::string> facts_files(RepoType type);
+bool is_eval_file(std::string_view path);
+constexpr size_t kEvalFileCountMax = 50;
+/// Longer ones say nothing.
+constexpr uint64_t kFactsTextBytesMax = models::kConfigFileBytesMax;
+
+/// Derives everything but the headers. Never throws on foreign content. `files` is of this type;
+/// `texts` holds what facts_files asked for, as far as it is stored as plain files.
+RepoFacts derive_facts(RepoType type, std::string commit_oid, const TalliedFiles& files,
                        const std::map<std::string, std::string, std::less<>>& texts);
+cards::RepoKind kind_of(RepoType type);
 
 /// Facts of the headers of a model's weight files.
 struct ModelHeaders {
@@ -55,12 +66,9 @@ struct ModelHeaders {
 /// Opens a file of the commit for reading in parts; nothing when it cannot be read now.
 using OpenSource = std::function<std::optional<models::ByteSource>(const std::string& path)>;
 
-/// Whether there is anything for read_model_headers to do.
-bool has_model_headers(const std::vector<cards::FileEntry>& files);
-
-/// Reads the headers of the model's weights: model.safetensors or the shards of its index,
-/// else any *.safetensors at the top (adapters, diffusers folders do not count), and the first
-/// *.gguf. At most 1,000 shards. A damaged file says nothing (it is logged).
-ModelHeaders read_model_headers(const std::vector<cards::FileEntry>& files, const OpenSource& open);
+/// Reads the headers of the weights of a model of these files: model.safetensors or the shards of
+/// its index, else any *.safetensors at the top (adapters, diffusers folders do not count), and the
+/// first *.gguf. At most 1,000 shards. A damaged file says nothing (it is logged).
+ModelHeaders read_model_headers(const std::vector<std::string>& paths, const OpenSource& open);
 
 }  // namespace hearth::hub

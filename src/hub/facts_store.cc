@@ -16,12 +16,13 @@ namespace {
 
 constexpr std::string_view kUpsertFacts =
     "INSERT INTO repo_facts (repo_id, commit_oid, pipeline_tag, library_name, main_bytes,"
-    " description, tags, more, headers, card, config)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '{}', ?9, ?10)"
+    " description, tags, more, headers, card, config, file_tally)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '{}', ?9, ?10, ?11)"
     " ON CONFLICT (repo_id) DO UPDATE SET commit_oid = excluded.commit_oid,"
     " pipeline_tag = excluded.pipeline_tag, library_name = excluded.library_name,"
     " main_bytes = excluded.main_bytes, description = excluded.description, tags = excluded.tags,"
-    " more = excluded.more, card = excluded.card, config = excluded.config";
+    " more = excluded.more, card = excluded.card, config = excluded.config,"
+    " file_tally = excluded.file_tally";
 constexpr std::string_view kUpsertRank =
     "INSERT INTO repo_rank (repo_id, type, pipeline_tag, parameter_count, main_bytes, downloads,"
     " downloads_all_time, trending_score) VALUES (?1, ?2, ?3, -1, ?4, 0, 0, 0)"
@@ -47,10 +48,12 @@ constexpr std::string_view kLoadFacts =
     " card, config FROM repo_facts WHERE repo_id = ?1";
 constexpr std::string_view kFactsOfRepo =
     "SELECT repo_id, commit_oid, pipeline_tag, library_name, main_bytes, description, tags, more,"
-    " card, config FROM repo_facts WHERE repo_id = ?1";
+    " card, config, file_tally FROM repo_facts WHERE repo_id = ?1";
 constexpr std::string_view kFactsColumns[] = {
-    "repo_id",     "commit_oid", "pipeline_tag", "library_name", "main_bytes",
-    "description", "tags",       "more",         "card",         "config"};
+    "repo_id", "commit_oid", "pipeline_tag", "library_name", "main_bytes", "description",
+    "tags",    "more",       "card",         "config",       "file_tally"};
+constexpr std::string_view kTallyOfRepo =
+    "SELECT commit_oid, main_bytes, file_tally FROM repo_facts WHERE repo_id = ?1";
 constexpr std::string_view kHeadersOfRepo = "SELECT headers FROM repo_facts WHERE repo_id = ?1";
 constexpr std::string_view kRankOfRepo =
     "SELECT type, pipeline_tag, main_bytes FROM repo_rank WHERE repo_id = ?1";
@@ -188,7 +191,8 @@ db::Params facts_values(const std::string& repo_id, const RepoFacts& facts) {
           json::serialize(texts_json(facts.card.tags)),
           json::serialize(more_json(facts)),
           json::serialize(facts.card.card),
-          json::serialize(facts.config)};
+          json::serialize(facts.config),
+          facts.tally.to_text()};
 }
 
 }  // namespace
@@ -229,10 +233,7 @@ void index_repo(db::Tx& tx, const Repo& repo, const RepoFacts& facts) {
   update_tags(tx, repo.id, facts.card.tags);
   update_links(tx, repo, facts);
   index_name(tx, repo.id, repo.repo_id.key());  // It was there; but this makes it again, too.
-  bool has_weights = std::ranges::any_of(facts.paths, [](const std::string& path) {
-    return path.ends_with(".safetensors") || path.ends_with(".gguf");
-  });
-  if (has_weights) return;
+  if (facts.tally.has_weights()) return;
   tx.execute(kClearHeaders, {repo.id});
   tx.execute(kSetParameters, {repo.id, kUnknownCount});
 }
@@ -242,6 +243,8 @@ std::optional<std::string> why_facts_wrong(db::Tx& tx, const Repo& repo, const R
   if (!row) return "it has no facts";
   db::Params wanted = facts_values(repo.id, facts);
   for (size_t i = 0; i < wanted.size(); ++i) {
+    // Facts of before there were tallies have none until the next commit.
+    if (kFactsColumns[i] == "file_tally" && row->get_text(i).empty()) continue;
     const int64_t* number = wanted[i].as_int();
     bool same =
         number != nullptr ? row->get_int(i) == *number : row->get_text(i) == *wanted[i].as_text();
@@ -292,6 +295,15 @@ void store_model_headers(db::Tx& tx, const std::string& repo_id, const std::stri
   }
   int64_t changed = tx.execute(kSetHeaders, {repo_id, commit_oid, headers_text(headers)});
   if (changed > 0) tx.execute(kSetParameters, {repo_id, parameter_count});
+}
+
+std::optional<TalliedCommit> load_tally(db::Tx& tx, const std::string& repo_id) {
+  auto row = tx.query_one(kTallyOfRepo, {repo_id});
+  if (!row) return std::nullopt;
+  auto tally = cards::FileTally::parse(row->get_text(2));
+  if (!tally) return std::nullopt;
+  return TalliedCommit{row->get_text(0),
+                       {std::move(*tally), static_cast<uint64_t>(row->get_int(1))}};
 }
 
 RepoFacts load_facts(db::Tx& tx, const std::string& repo_id, LoadFacts options) {

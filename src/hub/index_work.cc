@@ -137,22 +137,6 @@ std::map<std::string, RefHead> heads_of_git(git::GitRepo& git, const git::RefLis
   return heads;
 }
 
-RepoFacts facts_of_commit(git::GitRepo& git, RepoType type, const git::Oid& commit) {
-  std::vector<cards::FileEntry> files;
-  for (const git::TreeEntry& entry : git.all_files(commit)) {
-    files.push_back({entry.path, entry.size_bytes()});
-  }
-  std::sort(files.begin(), files.end(),
-            [](const auto& a, const auto& b) { return a.path < b.path; });
-  std::map<std::string, std::string, std::less<>> texts;
-  for (const std::string& path : facts_files(type, files)) {
-    if (auto text = git.read_file_at(commit, path, models::kConfigFileBytesMax)) {
-      texts.emplace(path, std::move(*text));
-    }
-  }
-  return derive_facts(type, commit.hex(), files, texts);
-}
-
 IndexWork work_out_index(PathIndex& path_index, const Repo& repo, IndexSeen seen, git::GitRepo& git,
                          const std::vector<RefUpdateRow>& rows, IndexWorkOptions options) {
   IndexWork work;
@@ -162,7 +146,10 @@ IndexWork work_out_index(PathIndex& path_index, const Repo& repo, IndexSeen seen
   if (work.main_moved) {
     work.paths = path_index.work_out(git, options.rebuild ? "" : seen.indexed_oid, main_oid);
     work.paths.from_oid = seen.indexed_oid;
-    if (main) work.facts = facts_of_commit(git, repo.type, *main);
+    if (main) {
+      bool known = !options.rebuild && seen.files && seen.files->commit_oid == seen.indexed_oid;
+      work.facts = facts_of_commit(git, repo.type, *main, known ? seen.files : std::nullopt);
+    }
   }
   for (const RefUpdateRow& row : rows) {
     if (row.ref.starts_with(git::kTagPrefix)) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "git/git.h"
+#include "hub/commit_facts.h"
 #include "hub/context.h"
 #include "hub/facts.h"
 #include "hub/path_index.h"
@@ -23,6 +24,7 @@ struct IndexSeen {
   std::string indexed_oid;  // Of the path index
   std::map<std::string, RefHead> heads;
   std::map<std::string, std::string> tags = {};
+  std::optional<TalliedCommit> files = {};  // Of the stored facts, if they are counted
 };
 
 struct IndexWork {
@@ -56,8 +58,5 @@ std::vector<std::string> sha256s_of(const std::vector<PointerRow>& pointers);
 
 /// What git alone says of every ref but tags: its commit and how many it reaches.
 std::map<std::string, RefHead> heads_of_git(git::GitRepo& git, const git::RefList& refs);
-
-/// Everything that derive_facts wants to know about a commit.
-RepoFacts facts_of_commit(git::GitRepo& git, RepoType type, const git::Oid& commit);
 
 }  // namespace hearth::hub

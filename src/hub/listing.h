@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/url.h"
 #include "hub/access.h"
+#include "hub/commit_facts.h"
 #include "hub/facts.h"
 #include "hub/identity.h"
 #include "hub/repo.h"
@@ -39,6 +40,9 @@ std::string stored_headers_text(db::Tx& tx, const std::string& repo_id);
 /// task of the later commit will).
 void store_model_headers(db::Tx& tx, const std::string& repo_id, const std::string& commit_oid,
                          const ModelHeaders& headers);
+
+/// What the stored facts were counted from; nothing when there are none, or uncounted ones.
+std::optional<TalliedCommit> load_tally(db::Tx& tx, const std::string& repo_id);
 
 /// The stored facts, or empty ones. Reads paths only when `with_paths`.
 struct LoadFacts {

@@ -19,6 +19,7 @@
 #include "hub/index_work.h"
 #include "hub/ledger.h"
 #include "hub/lfs_files_store.h"
+#include "hub/listing.h"
 #include "hub/path_index.h"
 #include "hub/receive_store.h"
 #include "hub/repository_store.h"
@@ -357,6 +358,7 @@ void Receive::settle(const Repo& repo, git::GitRepo& git, const std::vector<RefU
       if (!now) return;
       seen = {now->head_oid, PathIndex::indexed_commit(tx, repo.id), ref_heads(tx, repo.id)};
       if (moves_tags) seen.tags = ref_tags(tx, repo.id);
+      seen.files = load_tally(tx, repo.id);
     });
     if (!now) return;  // Removed meanwhile, with all that is about it.
     IndexWork work = work_out_index(path_index_, *now, std::move(seen), git, rows);

@@ -11,6 +11,7 @@
 
 #include "db/db.h"
 #include "git/git.h"
+#include "hub/commit_facts.h"
 #include "hub/git_dir.h"
 #include "hub/index_work.h"
 #include "hub/installation.h"

@@ -213,7 +213,11 @@ void Repositories::read_headers(const Repo& repo) {
   git::GitRepo git = open_git(repo);
   if (repo.type != RepoType::kModel) return;
   // None any more is to be noted too: weights in subfolders keep index_repo from clearing them.
-  ModelHeaders headers = headers_of(repo, git).value_or(ModelHeaders{});
+  auto tallied = context_.database->read([&](db::Tx& tx) { return load_tally(tx, repo.id); });
+  bool has_none = tallied && tallied->commit_oid == repo.head_oid &&
+                  !tallied->files.tally.has_weights();  // Then no file need be looked at.
+  ModelHeaders headers;
+  if (!has_none) headers = headers_of(repo, git).value_or(ModelHeaders{});
   context_.database->write(
       [&](db::Tx& tx) { store_model_headers(tx, repo.id, repo.head_oid, headers); });
 }
@@ -222,29 +226,28 @@ std::optional<ModelHeaders> Repositories::headers_of(const Repo& repo, const git
   auto head = git::Oid::parse(repo.head_oid);
   if (repo.type != RepoType::kModel || !head || !git.has_object(*head)) return std::nullopt;
 
-  std::map<std::string, git::TreeEntry> entries;
-  std::vector<cards::FileEntry> files;
-  for (git::TreeEntry& entry : git.all_files(*head)) {
-    files.push_back({entry.path, entry.size_bytes()});
-    entries.emplace(entry.path, std::move(entry));
+  std::vector<std::string> paths;
+  git::TreeListOptions names;
+  names.recursive = true;
+  names.limit = SIZE_MAX;
+  names.with_sizes = false;
+  for (git::TreeEntry& entry : git.tree_list(*head, "", names).entries) {
+    if (git::is_file_mode(entry.mode)) paths.push_back(std::move(entry.path));
   }
-  std::sort(files.begin(), files.end(),
-            [](const auto& a, const auto& b) { return a.path < b.path; });
-  if (!has_model_headers(files)) return std::nullopt;
+  if (!cards::FileTally::of(cards::RepoKind::kModel, paths).has_weights()) return std::nullopt;
   auto open = [&](const std::string& path) -> std::optional<models::ByteSource> {
-    auto at = entries.find(path);
-    if (at == entries.end()) return std::nullopt;
-    const git::TreeEntry& entry = at->second;
-    if (entry.pointer) {
+    auto entry = git.entry(*head, path);
+    if (!entry) return std::nullopt;
+    if (entry->pointer) {
       std::shared_ptr<blob::Source> source =
-          context_.large_files->open_large(repo.id, entry.pointer->sha256);
+          context_.large_files->open_large(repo.id, entry->pointer->sha256);
       return models::ByteSource{source->size_bytes(), [source](uint64_t offset, uint64_t length) {
                                   Bytes bytes(length);
                                   bytes.resize(source->read(offset, bytes));
                                   return bytes;
                                 }};
     }
-    auto text = std::make_shared<std::string>(git.read_blob(entry.oid));
+    auto text = std::make_shared<std::string>(git.read_blob(entry->oid));
     return models::ByteSource{text->size(), [text](uint64_t offset, uint64_t length) {
                                 if (offset >= text->size()) return Bytes{};
                                 ByteView part = as_bytes(*text).subspan(offset);
@@ -252,7 +255,7 @@ std::optional<ModelHeaders> Repositories::headers_of(const Repo& repo, const git
                                 return Bytes(part.begin(), part.end());
                               }};
   };
-  return read_model_headers(files, open);
+  return read_model_headers(paths, open);
 }
 
 }  // namespace hearth::hub
