@@ -149,26 +149,6 @@ std::optional<Oid> GitRepo::merge_base(const Oid& a, const Oid& b) const {
   return from_git(&base);
 }
 
-std::vector<PathChange> GitRepo::diff_paths(const Oid& old_tree, const Oid& new_tree) const {
-  std::vector<PathChange> changes;
-  if (old_tree == new_tree) return changes;
-  Handle<git_diff> diff = diff_trees(state_->raw(), old_tree, new_tree);
-  for (size_t i = 0; i < git_diff_num_deltas(diff.get()); ++i) {
-    const git_diff_delta* delta = git_diff_get_delta(diff.get(), i);
-    PathChange change;
-    change.path = delta->new_file.path != nullptr ? delta->new_file.path : delta->old_file.path;
-    change.old_oid = from_git(&delta->old_file.id);
-    change.new_oid = from_git(&delta->new_file.id);
-    change.old_mode = delta->old_file.mode;
-    change.new_mode = delta->new_file.mode;
-    change.kind = delta->status == GIT_DELTA_ADDED     ? ChangeKind::kAdded
-                  : delta->status == GIT_DELTA_DELETED ? ChangeKind::kDeleted
-                                                       : ChangeKind::kModified;
-    changes.push_back(std::move(change));
-  }
-  return changes;
-}
-
 DiffText GitRepo::diff_text(const Oid& old_tree, const Oid& new_tree, uint64_t bytes_max) const {
   DiffText out;
   if (old_tree == new_tree) return out;

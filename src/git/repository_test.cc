@@ -2,8 +2,10 @@
 
 #include <atomic>
 #include <functional>
+#include <random>
 #include <thread>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -172,6 +174,61 @@ TEST(History, MessagesAreTakenApart) {
   EXPECT_EQ(info.body, "The body.\n\nMore.");
   EXPECT_EQ(info.author.name, "Alice");
   EXPECT_EQ(info.author.time_ms, 1'700'000'000'000);
+}
+
+/// As `git diff-tree --raw` says it.
+std::string raw_line(const PathChange& change) {
+  char status = change.kind == ChangeKind::kAdded     ? 'A'
+                : change.kind == ChangeKind::kDeleted ? 'D'
+                                                      : 'M';
+  return fmt::format(":{:06o} {:06o} {} {} {}\t{}", change.old_mode, change.new_mode,
+                     change.old_oid.hex(), change.new_oid.hex(), status, change.path);
+}
+
+TEST(History, ChangedPathsAreThoseThatGitTells) {
+  TestFolder folder;
+  git_output(folder.path(), {"init", "-q", "work"});
+  fs::path work = folder.path() / "work";
+  std::mt19937 random(std::random_device{}());
+  // Names that are files in one tree and folders in another, and that sort around a '/'.
+  const std::vector<std::string> names = {"a",    "a.b", "a-b",   "a/b", "a/b/c",
+                                          "a0/x", "b/a", "b/a/z", "c",   "c/d/e/f"};
+  const std::vector<std::string> modes = {"100644", "100755", "120000", "160000"};
+  std::vector<std::string> blobs;
+  for (const char* text : {"1", "2"}) {
+    blobs.push_back(std::string(trim(plain_git(work, {"hash-object", "-w", "--stdin"}, text).out)));
+  }
+  std::vector<std::string> trees = {empty_tree_oid().hex()};
+  for (int i = 0; i < 12; ++i) {
+    git_output(work, {"read-tree", "--empty"});
+    for (const std::string& name : names) {
+      if (random() % 2 == 0) continue;
+      std::string mode = modes[random() % modes.size()];
+      // --replace: what stands in the way of a path goes.
+      git_output(work, {"update-index", "--add", "--replace", "--cacheinfo",
+                        mode + "," + blobs[random() % blobs.size()] + "," + name});
+    }
+    trees.push_back(git_output(work, {"write-tree"}));
+  }
+  GitRepo open = GitRepo::open(work / ".git");
+  for (const std::string& before : trees) {
+    for (const std::string& after : trees) {
+      std::vector<std::string> wanted;
+      std::string said = git_output(
+          work, {"diff-tree", "-r", "--raw", "--full-index", "--no-renames", before, after});
+      for (std::string_view line : split(said, '\n')) {
+        if (line.empty()) continue;
+        wanted.emplace_back(line);
+        size_t tab = line.find('\t');
+        if (line[tab - 1] == 'T') wanted.back()[tab - 1] = 'M';  // A link in place of a file.
+      }
+      std::vector<std::string> found;
+      for (const auto& change : open.diff_paths(*Oid::parse(before), *Oid::parse(after))) {
+        found.push_back(raw_line(change));
+      }
+      EXPECT_THAT(found, testing::UnorderedElementsAreArray(wanted)) << before << " " << after;
+    }
+  }
 }
 
 TEST(History, ChangedPathsAreTold) {

@@ -201,6 +201,81 @@ class TreeWalk {
   std::vector<Frame> frames_;
 };
 
+/// Compares trees entry by entry and looks into those folders only that differ: libgit2's own
+/// comparison reads every folder that stands beside a changed one.
+class TreeComparison {
+ public:
+  explicit TreeComparison(git_repository* repo) : repo_(repo) {}
+
+  std::vector<PathChange> run(const Oid& old_tree, const Oid& new_tree) {
+    compare(open(old_tree), open(new_tree), "", 0);
+    std::sort(changes_.begin(), changes_.end(),
+              [](const PathChange& a, const PathChange& b) { return a.path < b.path; });
+    return std::move(changes_);
+  }
+
+ private:
+  Handle<git_tree> open(const Oid& tree) {
+    return tree.is_zero() ? Handle<git_tree>() : internal::require_tree(repo_, tree);
+  }
+
+  /// A null tree is an empty one.
+  void compare(Handle<git_tree> old_tree, Handle<git_tree> new_tree, const std::string& folder,
+               size_t depth) {
+    if (depth >= kDepthMax) {
+      throw Error(ErrorKind::kUnprocessable, "The repository's folders are nested too deeply.");
+    }
+    size_t old_count = old_tree ? git_tree_entrycount(old_tree.get()) : 0;
+    size_t new_count = new_tree ? git_tree_entrycount(new_tree.get()) : 0;
+    size_t i = 0;
+    size_t j = 0;
+    while (i < old_count || j < new_count) {
+      const auto* was = i < old_count ? git_tree_entry_byindex(old_tree.get(), i) : nullptr;
+      const auto* is = j < new_count ? git_tree_entry_byindex(new_tree.get(), j) : nullptr;
+      if (was != nullptr && is != nullptr) {
+        int order = compare_names(git_tree_entry_name(was), is_folder(was), git_tree_entry_name(is),
+                                  is_folder(is));
+        if (order < 0) is = nullptr;
+        if (order > 0) was = nullptr;
+      }
+      if (was != nullptr) ++i;
+      if (is != nullptr) ++j;
+      note(was, is, folder, depth);
+    }
+  }
+
+  /// Of one name; nothing: not there.
+  void note(const git_tree_entry* was, const git_tree_entry* is, const std::string& folder,
+            size_t depth) {
+    Oid old_oid = was != nullptr ? from_git(git_tree_entry_id(was)) : Oid{};
+    Oid new_oid = is != nullptr ? from_git(git_tree_entry_id(is)) : Oid{};
+    const git_tree_entry* any = is != nullptr ? is : was;
+    std::string path = folder + git_tree_entry_name(any);
+    if (is_folder(any)) {
+      if (old_oid != new_oid) compare(open(old_oid), open(new_oid), path + "/", depth + 1);
+      return;
+    }
+    PathChange change;
+    change.old_oid = old_oid;
+    change.new_oid = new_oid;
+    if (was != nullptr) change.old_mode = static_cast<uint32_t>(git_tree_entry_filemode(was));
+    if (is != nullptr) change.new_mode = static_cast<uint32_t>(git_tree_entry_filemode(is));
+    if (old_oid == new_oid && change.old_mode == change.new_mode) return;
+    change.kind = was == nullptr  ? ChangeKind::kAdded
+                  : is == nullptr ? ChangeKind::kDeleted
+                                  : ChangeKind::kModified;
+    change.path = std::move(path);
+    changes_.push_back(std::move(change));
+  }
+
+  static bool is_folder(const git_tree_entry* entry) {
+    return type_of(entry) == EntryType::kDirectory;
+  }
+
+  git_repository* repo_;
+  std::vector<PathChange> changes_;
+};
+
 /// The entry at a path below `tree`, or nothing.
 std::optional<TreeEntry> find_entry(const git_tree* tree, std::string_view path) {
   git_tree_entry* raw = nullptr;
@@ -262,6 +337,11 @@ std::vector<TreeEntry> GitRepo::all_files(const Oid& commit) const {
     files.push_back(std::move(*entry));
   }
   return files;
+}
+
+std::vector<PathChange> GitRepo::diff_paths(const Oid& old_tree, const Oid& new_tree) const {
+  if (old_tree == new_tree) return {};
+  return TreeComparison(state_->raw()).run(old_tree, new_tree);
 }
 
 std::optional<TreeEntry> GitRepo::entry(const Oid& commit, std::string_view path) const {
