@@ -23,9 +23,17 @@ std::shared_ptr<Pool::Job> Pool::submit(Kind kind, std::function<void()> run) {
     Queue& queue = kind == Kind::kNew ? fresh_ : begun_;
     queue.push_back(job);
     job->place_ = std::prev(queue.end());
+    wake_one_if_asleep();
   }
-  wake_.notify_one();
   return job;
+}
+
+/// One at a time, who wakes the next if there is more to do: where the threads have fewer cores
+/// than there are jobs, one awake does many of them, and each wake costs two switches of context.
+void Pool::wake_one_if_asleep() {
+  if (waking_ || sleeping_count_ == 0) return;
+  waking_ = true;
+  wake_.notify_one();
 }
 
 bool Pool::withdraw(const std::shared_ptr<Job>& job) {
@@ -60,11 +68,17 @@ uint64_t Pool::busy_count() const {
 void Pool::work() {
   std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return stopping_ || !fresh_.empty() || !begun_.empty(); });
+    while (!stopping_ && fresh_.empty() && begun_.empty()) {
+      ++sleeping_count_;
+      wake_.wait(lock);
+      --sleeping_count_;
+      waking_ = false;
+    }
     Queue& queue = begun_.empty() ? fresh_ : begun_;
     if (queue.empty()) return;
     std::shared_ptr<Job> job = std::move(queue.front());
     queue.pop_front();
+    if (!fresh_.empty() || !begun_.empty()) wake_one_if_asleep();
     job->state_ = Job::State::kTaken;
     ++busy_count_;
     lock.unlock();

@@ -51,6 +51,7 @@ class Pool {
   using Queue = std::list<std::shared_ptr<Job>>;
 
   void work();
+  void wake_one_if_asleep();
 
   const uint64_t queue_max_;
   mutable std::mutex mutex_;  // Guards everything below but threads_.
@@ -58,6 +59,8 @@ class Pool {
   Queue fresh_;
   Queue begun_;
   uint64_t busy_count_ = 0;
+  uint64_t sleeping_count_ = 0;
+  bool waking_ = false;  // A sleeping thread was told, and has not looked yet.
   bool stopping_ = false;
   std::vector<std::thread> threads_;  // Changed by the constructor and stop() only.
 };
