@@ -1,5 +1,6 @@
 """huggingface_hub of today: every flow of a repository's life. Runs with Xet and without it."""
 
+import json
 import os
 import random
 import time
@@ -499,3 +500,8 @@ def test_large_lfs_uploads_go_in_parts(api, model, tmp_path):
     api.upload_file(path_or_fileobj=tmp_path / "m.bin", path_in_repo="m.bin", repo_id=model)
     with open(hf_hub_download(model, "m.bin", cache_dir=tmp_path / "cache"), "rb") as file:
         assert file.read() == content
+
+
+def test_where_the_picture_of_an_organisation_is(server):
+    status, _, body = server.request("GET", "/api/organizations/acme/avatar")
+    assert status == 200 and json.loads(body)["avatarUrl"].endswith("/avatars/acme.svg")

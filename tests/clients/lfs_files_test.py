@@ -109,3 +109,22 @@ def test_a_pull_request_keeps_its_events(api, model, large, bob_token):
     assert set(api.list_repo_files(model, revision="refs/pr/1")) == {".gitattributes", "a.txt", "p.txt"}
     api.merge_pull_request(model, 1)
     assert "p.txt" in api.list_repo_files(model)
+
+
+@pytest.mark.parametrize("repo_type", ["dataset", "space"])
+def test_large_files_of_each_type_of_repository(api, new_name, server, token, repo_type):
+    repo_id = new_name()
+    api.create_repo(repo_id, repo_type=repo_type, space_sdk="static" if repo_type == "space" else None)
+    content = {name: os.urandom(150_000) for name in ("a.bin", "b.bin", "c.bin")}
+    upload(api, repo_id, *content.items(), repo_type=repo_type)
+    files = {file.filename: file for file in api.list_lfs_files(repo_id, repo_type=repo_type)}
+    assert set(files) == set(content)
+    api.permanently_delete_lfs_files(repo_id, [files["a.bin"]], repo_type=repo_type)
+    path = f"/api/{repo_type}s/{repo_id}/lfs-files/{files['b.bin'].file_oid}?rewriteHistory=true"
+    assert server.request("DELETE", path, token=token)[0] == 200
+    assert [file.filename for file in api.list_lfs_files(repo_id, repo_type=repo_type)] == ["c.bin"]
+    left = api.list_repo_files(repo_id, repo_type=repo_type)
+    assert "c.bin" in left and not {"a.bin", "b.bin"} & set(left)
+    path = hf_hub_download(repo_id, "c.bin", repo_type=repo_type)
+    with open(path, "rb") as file:
+        assert file.read() == content["c.bin"]
