@@ -14,7 +14,7 @@ import measure
 sys.path.insert(0, str(measure.ROOT / "tests"))
 from lib import environments  # noqa: E402
 
-chosen = measure.options(__doc__)
+chosen = measure.options(__doc__, rounds=None)
 SIZES_MIB = (16,) if chosen.quick else (10, 100, 1024)
 
 
@@ -59,7 +59,7 @@ class Relay:
 
 def main() -> None:
     table = measure.Table(
-        "70-change", "One MiB changed in a large file", command="scripts/bench change",
+        "70-change", "One MiB changed in a large file", command=chosen.command,
         note="MiB over the wire both ways, headers and all, counted by a relay; hf-xet of the tests' lock file. The changed MiB lies in the middle. "
              "hf-xet keeps no chunks of what it has downloaded: its chunk cache has had no effect since 1.3 (huggingface/huggingface_hub, pull request 4883), "
              "so a changed file comes whole from any hub.",

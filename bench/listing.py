@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 import measure
 
 chosen = measure.options(
-    __doc__, repositories={"type": int, "default": None}, requests={"type": int, "default": None},
+    __doc__, rounds=None, repositories={"type": int, "default": None}, requests={"type": int, "default": None},
     on_postgresql={"action": "store_true", "help": "on the server that HEARTH_TEST_POSTGRES names"},
     seed={"type": int, "default": 1})
 COUNT = chosen.repositories or (3_000 if chosen.quick else 600_000)
@@ -189,7 +189,7 @@ def main() -> None:
     table = measure.Table(
         f"40-listing-{engine.lower()}" + ("" if COUNT == 600_000 else f"-{COUNT:08}"),
         f"Lists of {COUNT:,} repositories, {engine}",
-        command="scripts/bench listing" + (" --on-postgresql" if chosen.on_postgresql else "") + ("" if COUNT == 600_000 else f" --repositories {COUNT}"),
+        command=chosen.command,
         note=f"{REQUESTS} requests each, one connection, 20 repositories a page where nothing else is said; words, tags and "
              "authors drawn from the hub's own, whose frequencies follow Zipf's law. CPU is that of the hub's threads alone"
              + (", without the database server's" if chosen.on_postgresql else "") + ".",

@@ -34,16 +34,24 @@ SERVER_CORES = {CORES[0]}
 CLIENT_CORES = set(CORES[1:]) or SERVER_CORES
 
 
-def options(description: str, **more: dict) -> argparse.Namespace:
-    """The options that every script takes, and more of its own. The name stands in scripts/bench."""
+def options(description: str, rounds: int | None = 5, **more: dict) -> argparse.Namespace:
+    """The options that every script takes, and more of its own. `rounds`: where none are asked for; None: the script has no
+    peer to take turns with. The result's `command` is what makes the same figures again, whatever the defaults are by then."""
     parser = argparse.ArgumentParser(description=description.split("\n\n")[0])
     parser.add_argument("--quick", action="store_true", help="small sizes: does it work, are the answers right; publishes nothing")
-    parser.add_argument("--rounds", type=int, default=None, help="rounds in turn with the peer")
+    parser.add_argument("--rounds", type=int, default=None,
+                        help="not used here" if rounds is None else f"rounds in turn with the peer; {rounds} where nothing is said")
     for name, settings in more.items():
         parser.add_argument("--" + name.replace("_", "-"), **settings)
     chosen = parser.parse_args()
-    if chosen.rounds is None:
-        chosen.rounds = 1 if chosen.quick else 5
+    if chosen.rounds is None or rounds is None:
+        chosen.rounds = 1 if chosen.quick else rounds
+    said = ["scripts/bench", Path(sys.argv[0]).stem]
+    for name in (*(["rounds"] if rounds else []), *more):
+        value = getattr(chosen, name)
+        if value is not None and value is not False:
+            said.append("--" + name.replace("_", "-") + ("" if value is True else f"={value}"))
+    chosen.command = " ".join(said)
     return chosen
 
 

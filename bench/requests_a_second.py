@@ -11,7 +11,7 @@ chosen = measure.options(__doc__)
 
 def main() -> None:
     table = measure.Table(
-        "30-requests", "Small answers: info, tree, list", command="scripts/bench requests_a_second",
+        "30-requests", "Small answers: info, tree, list", command=chosen.command,
         note="Requests per CPU second of the server, wrk against it; nginx serves the same bytes from a file. Both "
              "write their log of requests; the hub looks up repository, caller and ref for each answer, and gives one again while nothing has "
              "changed. Medians of rounds in turn, least and most beside them.",

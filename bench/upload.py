@@ -10,7 +10,7 @@ import threading
 import content
 import measure
 
-chosen = measure.options(__doc__)
+chosen = measure.options(__doc__, rounds=3)
 SIZES_MIB = (8,) if chosen.quick else (10, 100, 1024)
 
 # Libraries and symbols of a profile, by what the program does there. The first that fits counts. Nothing but hashes is asked
@@ -93,7 +93,7 @@ def many_uploads(hub: measure.Hub, repo: str, count: int, size_mib: int) -> None
 def main() -> None:
     steps = list(STEPS) + ["other"]
     table = measure.Table(
-        "20-upload", "A large file up", command="scripts/bench upload",
+        "20-upload", "A large file up", command=chosen.command,
         note="Random bytes, which nothing compresses or shares. CPU seconds of the hub a GiB until it is idle again; what plain tools need is "
              "`sha256sum` and `dd conv=fsync` of the same file. The steps are the parts of a profile of one more upload (hash: SHA-256, BLAKE3 and the sums of blocks; verify: "
              "cutting into chunks, their sums, unpacking; receive and write: mostly the kernel).",
@@ -126,10 +126,9 @@ def main() -> None:
             file.unlink()
             return seen
 
-        rounds = min(chosen.rounds, 3)
         for size_mib in SIZES_MIB:
             ways = {"Xet": lambda: through_xet(size_mib), "LFS": lambda: through_lfs(size_mib)}
-            seen = measure.in_turn(rounds, {**ways, "tools": lambda: tools(size_mib)})
+            seen = measure.in_turn(chosen.rounds, {**ways, "tools": lambda: tools(size_mib)})
             least = [cpu * 1024 / size_mib for cpu in seen["tools"]]
             for way, work in ways.items():
                 own = [one.cpu_s * 1024 / size_mib for one in seen[way]]
@@ -144,7 +143,7 @@ def main() -> None:
     table.publish(chosen.quick)
 
     memory = measure.Table(
-        "80-memory", "Memory", command="scripts/bench upload",
+        "80-memory", "Memory", command=chosen.command,
         note="Resident memory of the hub's process: idle after its start, and the most while files come in through LFS at once. It holds blocks, never files.",
         columns=["when", "MiB", "goal", "met"])
     with measure.Hub().begin() as hub:
