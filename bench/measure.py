@@ -8,6 +8,7 @@ does, and stands in no table.
 
 import argparse
 import atexit
+import itertools
 import os
 import re
 import shutil
@@ -273,11 +274,28 @@ class Load:
 UNIT_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 
-def wrk(pid: int, url: str, connections: int, seconds: float, token: str = "") -> Load:
-    """Asks for one URL again and again; any answer but 2xx is an error."""
+# A parameter that no handler knows makes each address another. The first number is another for each run, too.
+ANEW_LUA = """
+local number, path, mark = FIRST * 1000000000, nil, nil
+request = function()
+  path = path or wrk.path
+  mark = mark or (path:find("?", 1, true) and "&" or "?")
+  number = number + 1
+  return wrk.format("GET", string.format("%s%sanew=%.0f", path, mark, number))
+end
+"""
+anew_runs = itertools.count(1)
+
+
+def wrk(pid: int, url: str, connections: int, seconds: float, token: str = "", anew: bool = False) -> Load:
+    """Asks for one URL again and again, or with `anew` never twice for the same; any answer but 2xx is an error."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency"]
     if token:
         command += ["-H", f"Authorization: Bearer {token}"]
+    if anew:
+        script = folder("wrk") / "anew.lua"
+        script.write_text(ANEW_LUA.replace("FIRST", str(next(anew_runs))))
+        command += ["-s", str(script)]
     before = cpu_s(pid)
     text = run_client([*command, url]).stdout
     used = cpu_s(pid) - before
