@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-NAMES = ["download", "upload", "requests_a_second", "listing", "folders", "clone", "change", "start", "scrub"]
+NAMES = ["download", "upload", "requests_a_second", "listing", "folders", "clone", "change", "memory", "start", "scrub"]
 
 
 def main() -> int:

@@ -7,7 +7,6 @@ import select
 import shutil
 import signal
 import subprocess
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,35 +103,6 @@ def tools_cpu_s(work) -> float:
     return after.children_user + after.children_system - before.children_user - before.children_system
 
 
-def sample_memory(hub: measure.Hub, work) -> float:
-    measure.forget_peak(hub.pid)
-    work()
-    return measure.memory_mib(hub.pid, "VmHWM")
-
-
-def many_uploads(hub: measure.Hub, repo: str, count: int, size_mib: int) -> None:
-    """At once, each of another file."""
-    folder = measure.folder("many")
-    files = [folder / str(number) for number in range(count)]
-    sums = [content.random_file(file, size_mib * measure.MIB) for file in files]
-    failures: list[BaseException] = []
-
-    def one(file, sha256) -> None:
-        try:
-            content.put_lfs(hub, repo, file, sha256)
-        except BaseException as error:  # noqa: BLE001: told below, by the thread that waits
-            failures.append(error)
-
-    threads = [threading.Thread(target=one, args=pair) for pair in zip(files, sums)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    shutil.rmtree(folder)
-    if failures:
-        raise failures[0]
-
-
 def main() -> None:
     table = measure.Table(
         "20-upload", "A large file up", command=chosen.command,
@@ -186,23 +156,6 @@ def main() -> None:
                           *(measure.verdict(measure.median(own), most=most) if size_mib == SIZES_MIB[-1] else measure.NO_GOAL), f"{speed:,.0f}",
                           *profiles[way].cells(measure.median(own)))
     table.publish(chosen.quick)
-
-    memory = measure.Table(
-        "80-memory", "Memory", command=chosen.command,
-        note="Resident memory of the hub's process: idle after its start, and the most while files come in through LFS at once. It holds blocks, never files.",
-        columns=["when", "MiB", "goal", "met"])
-    with measure.Hub().begin() as hub:
-        hub.sign_in()
-        repo = content.create_repo(hub, "many")
-        hub.stop()
-        hub.begin()
-        idle = measure.memory_mib(hub.pid, "VmRSS")
-        memory.add("idle", f"{idle:.1f}", *measure.verdict(idle, most=30, unit=" MiB"))
-        for count in (8,) if chosen.quick else (1, 64, 640):
-            size_mib = 1 if chosen.quick else 16 if count < 100 else 2
-            peak = sample_memory(hub, lambda: many_uploads(hub, repo, count, size_mib))
-            memory.add(f"{count} uploads at once, {size_mib} MiB each", f"{peak:.1f}", *(measure.verdict(peak, most=400, unit=" MiB") if count == 64 else measure.NO_GOAL))
-    memory.publish(chosen.quick)
 
 
 main()
