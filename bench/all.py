@@ -6,6 +6,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 NAMES = ["download", "upload", "requests_a_second", "listing", "folders", "clone", "change", "memory", "start", "scrub"]
+# What docs/benchmarks.md is made of: scripts and their options. tests/nightly.py runs all of them.
+PUBLISHED = [*((name, []) for name in NAMES), ("listing", ["--on-postgresql"])]
 
 
 def main() -> int:
