@@ -76,7 +76,7 @@ def spent_by_both(backend: Backend, work) -> measure.Spent:
 
 def main() -> None:
     table = measure.Table(
-        "60-clone", "git clone", command="scripts/bench clone",
+        "60-clone", "git clone", command=chosen.command,
         note="Of a repository of small files with a commit for each fifty of them, by git itself; `git http-backend` behind nginx and "
              "fcgiwrap serves the very same folder. CPU seconds of all processes of the server; medians, least and most.",
         columns=["files", "clone", "Hearth, CPU s", "git http-backend, CPU s", "ratio backend/Hearth", "Hearth, s", "backend, s"])

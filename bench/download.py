@@ -47,7 +47,7 @@ def upload_by_xet(hub: measure.Hub, repo: str, path: str, file: str) -> None:
 
 def main() -> None:
     table = measure.Table(
-        "10-download", "A large file down", command="scripts/bench download",
+        "10-download", "A large file down", command=chosen.command,
         note="Random bytes, warm in the page cache; curl fetches them, hf-xet into an empty cache. The hub has compared the bytes of a whole "
              "file with their sums within the last ten minutes, as it does before the first of many downloads (`first`, once). "
              "`Reconstructed` is a Xet file by plain HTTP. CPU seconds of the server a GiB; medians, least and most.",

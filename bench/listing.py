@@ -5,6 +5,7 @@ case with many different words. The data is made by bench/fill_hub.cc and kept i
 """
 
 import http.client
+import itertools
 import json
 import os
 import random
@@ -12,35 +13,42 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
 import measure
 
 chosen = measure.options(
-    __doc__, repositories={"type": int, "default": None}, requests={"type": int, "default": None},
+    __doc__, rounds=None, repositories={"type": int, "default": None}, requests={"type": int, "default": None},
     on_postgresql={"action": "store_true", "help": "on the server that HEARTH_TEST_POSTGRES names"},
     seed={"type": int, "default": 1})
+# The whole, and what a tenth and a hundredth of it cost.
 COUNT = chosen.repositories or (3_000 if chosen.quick else 600_000)
+COUNTS = (COUNT // 10, COUNT) if chosen.quick else (COUNT // 100, COUNT // 10, COUNT)
 REQUESTS = chosen.requests or (10 if chosen.quick else 200)
 
+# A parameter that means nothing, another number in each request: the hub gives an answer again to the same address while
+# nothing has changed, and what is measured is what it costs to make one.
+anew = itertools.count()
 
-def filled_hub() -> measure.Hub:
-    """With COUNT repositories; made now, or found as an earlier run left it."""
+
+def filled_hub(count: int) -> measure.Hub:
+    """With so many repositories; made now, or found as an earlier run left it."""
     if chosen.on_postgresql:
-        return filled_on_postgresql()
-    kept = measure.kept_folder(f"listing-{COUNT}")
+        return filled_on_postgresql(count)
+    kept = measure.kept_folder(f"listing-{count}")
     mark = kept.with_suffix(".complete")
     if not mark.exists():
         shutil.rmtree(kept, ignore_errors=True)
-        subprocess.run([measure.tool("fill_hub"), str(kept), str(COUNT)], check=True)
+        subprocess.run([measure.tool("fill_hub"), str(kept), str(count)], check=True)
         mark.touch()
     return measure.Hub(data=kept)
 
 
-def filled_on_postgresql() -> measure.Hub:
+def filled_on_postgresql(count: int) -> measure.Hub:
     hub = measure.Hub(database=os.environ["HEARTH_TEST_POSTGRES"])
-    subprocess.run([measure.tool("fill_hub"), str(hub.data), str(COUNT), hub.database], check=True)
+    subprocess.run([measure.tool("fill_hub"), str(hub.data), str(count), hub.database], check=True)
     # As the server's autovacuum does within minutes of so much new data.
     subprocess.run(["psql", "-q", hub.database, "-c", "VACUUM ANALYZE"], check=True)
     return hub
@@ -160,7 +168,7 @@ def cases(words: Words) -> dict[str, list]:
 
 
 def deep(prober: Prober, query: dict, page_count: int) -> Iterator[tuple[float, float]]:
-    path, seen = "/api/models?" + urlencode(query, doseq=True), set()
+    path, seen = "/api/models?" + urlencode(query | {"anew": next(anew)}, doseq=True), set()
     for _ in range(page_count):
         items, path, wall, cpu = prober.ask(path)
         ids = {item["id"] for item in items}
@@ -184,40 +192,39 @@ def check(what: str, query: dict, items: list[dict]) -> None:
             raise RuntimeError(f"{what}: {query} gave {item['id']}")
 
 
-def main() -> None:
-    engine = "PostgreSQL" if chosen.on_postgresql else "SQLite"
-    table = measure.Table(
-        f"40-listing-{engine.lower()}" + ("" if COUNT == 600_000 else f"-{COUNT:08}"),
-        f"Lists of {COUNT:,} repositories, {engine}",
-        command="scripts/bench listing" + (" --on-postgresql" if chosen.on_postgresql else "") + ("" if COUNT == 600_000 else f" --repositories {COUNT}"),
-        note=f"{REQUESTS} requests each, one connection, 20 repositories a page where nothing else is said; words, tags and "
-             "authors drawn from the hub's own, whose frequencies follow Zipf's law. CPU is that of the hub's threads alone"
-             + (", without the database server's" if chosen.on_postgresql else "") + ".",
-        columns=["what is asked for", "p50 ms", "p99 ms", "p99 ms of CPU", "goal p99", "met"])
-    with filled_hub() as hub:
+@dataclass
+class Seen:
+    """Milliseconds of requests of one kind, by the clock and of CPU."""
+    walls: list[float]
+    cpus: list[float]
+
+    @property
+    def p99(self) -> float:
+        return measure.percentile(self.walls, 0.99)
+
+
+def ask_all(count: int) -> dict[str, Seen]:
+    """Every kind of list of a hub with so many repositories."""
+    seen: dict[str, Seen] = {}
+
+    def add(what: str, times: list[tuple[float, float]]) -> None:
+        seen[what] = Seen([wall for wall, _ in times], [cpu for _, cpu in times])
+        print(f"{count:,}: {what}: p99 {seen[what].p99:.1f} ms", flush=True)
+
+    with filled_hub(count) as hub:
         hub.begin()
         prober = Prober(hub)
         words = Words(prober)
-        worst = 0.0
-
-        def add(what: str, seen: list[tuple[float, float]]) -> None:
-            nonlocal worst
-            walls, cpus = [wall for wall, _ in seen], [cpu for _, cpu in seen]
-            p99 = measure.percentile(walls, 0.99)
-            worst = max(worst, p99)
-            table.add(what, f"{measure.median(walls):.1f}", f"{p99:.1f}", f"{measure.percentile(cpus, 0.99):.1f}",
-                      *measure.verdict(p99, most=30, unit=" ms"))
-
         for what, (make, *kind) in cases(words).items():
-            seen = []
+            times = []
             for _ in range(REQUESTS):
                 query = make()
-                path = f"/api/{kind[0] if kind else 'models'}?" + urlencode({"limit": 20} | query, doseq=True)
+                path = f"/api/{kind[0] if kind else 'models'}?" + urlencode({"limit": 20} | query | {"anew": next(anew)}, doseq=True)
                 items, _, wall, cpu = prober.ask(path)
                 if "full" not in query:
                     check(what, query, items)
-                seen.append((wall, cpu))
-            add(what, seen)
+                times.append((wall, cpu))
+            add(what, times)
         for what, query in {"pages of 100, one after the other": {"limit": 100},
                             "pages of 100 of a search": {"limit": 100, "search": "llama"},
                             "pages of 100 of a tag, by likes": {"limit": 100, "filter": "transformers", "sort": "likes"}}.items():
@@ -225,6 +232,23 @@ def main() -> None:
         add("pages of 1,000, one after the other", list(deep(prober, {"limit": 1000}, max(3, REQUESTS // 10))))
     if chosen.on_postgresql:
         subprocess.run(["psql", "-q", os.environ["HEARTH_TEST_POSTGRES"], "-c", f"DROP DATABASE {hub.database.rpartition('/')[2]}"])
+    return seen
+
+
+def main() -> None:
+    engine = "PostgreSQL" if chosen.on_postgresql else "SQLite"
+    table = measure.Table(
+        f"40-listing-{engine.lower()}" + ("" if COUNT == 600_000 else f"-{COUNT:08}"),
+        f"Lists of {COUNT:,} repositories, {engine}", command=chosen.command,
+        note=f"{REQUESTS} requests each, one connection, 20 repositories a page where nothing else is said; words, tags and "
+             "authors drawn from the hub's own, whose frequencies follow Zipf's law. No address is asked for twice, so that no answer is a remembered one. CPU is that of the hub's threads alone"
+             + (", without the database server's" if chosen.on_postgresql else "") + f". Of {COUNT:,} repositories where no other number stands; the last "
+             "columns are of hubs with a part of them, made and asked in the same way. Pages one after the other end where the list does.",
+        columns=["what is asked for", "p50 ms", "p99 ms", "p99 ms of CPU", "goal p99", "met", *(f"p99 ms of {count:,}" for count in COUNTS[-2::-1])])
+    by_count = {count: ask_all(count) for count in COUNTS}
+    for what, seen in by_count[COUNT].items():
+        table.add(what, f"{measure.median(seen.walls):.1f}", f"{seen.p99:.1f}", f"{measure.percentile(seen.cpus, 0.99):.1f}",
+                  *measure.verdict(seen.p99, most=30, unit=" ms"), *(f"{by_count[count][what].p99:.1f}" for count in COUNTS[-2::-1]))
     table.publish(chosen.quick)
 
 

@@ -8,6 +8,7 @@ does, and stands in no table.
 
 import argparse
 import atexit
+import itertools
 import os
 import re
 import shutil
@@ -34,16 +35,24 @@ SERVER_CORES = {CORES[0]}
 CLIENT_CORES = set(CORES[1:]) or SERVER_CORES
 
 
-def options(description: str, **more: dict) -> argparse.Namespace:
-    """The options that every script takes, and more of its own. The name stands in scripts/bench."""
+def options(description: str, rounds: int | None = 5, **more: dict) -> argparse.Namespace:
+    """The options that every script takes, and more of its own. `rounds`: where none are asked for; None: the script has no
+    peer to take turns with. The result's `command` is what makes the same figures again, whatever the defaults are by then."""
     parser = argparse.ArgumentParser(description=description.split("\n\n")[0])
     parser.add_argument("--quick", action="store_true", help="small sizes: does it work, are the answers right; publishes nothing")
-    parser.add_argument("--rounds", type=int, default=None, help="rounds in turn with the peer")
+    parser.add_argument("--rounds", type=int, default=None,
+                        help="not used here" if rounds is None else f"rounds in turn with the peer; {rounds} where nothing is said")
     for name, settings in more.items():
         parser.add_argument("--" + name.replace("_", "-"), **settings)
     chosen = parser.parse_args()
-    if chosen.rounds is None:
-        chosen.rounds = 1 if chosen.quick else 5
+    if chosen.rounds is None or rounds is None:
+        chosen.rounds = 1 if chosen.quick else rounds
+    said = ["scripts/bench", Path(sys.argv[0]).stem]
+    for name in (*(["rounds"] if rounds else []), *more):
+        value = getattr(chosen, name)
+        if value is not None and value is not False:
+            said.append("--" + name.replace("_", "-") + ("" if value is True else f"={value}"))
+    chosen.command = " ".join(said)
     return chosen
 
 
@@ -99,6 +108,20 @@ def cpu_s(pid: int) -> float:
             continue
         ticks += sum(int(value) for value in fields[11:15])  # utime, stime, cutime, cstime: proc(5)
     return ticks / TICKS_PER_S
+
+
+def cpu_ms(pid: int) -> float:
+    """As cpu_s, for what takes less than its hundredths of a second: to the nanosecond, from /proc/PID/task/N/schedstat, but
+    for the children that have ended."""
+    spent_ns = 0
+    for one in family(pid):
+        try:
+            spent_ns += sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{one}/task").iterdir())
+            ended = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()[13:15]
+        except OSError:  # Ended meanwhile: its time is its parent's from now on.
+            continue
+        spent_ns += sum(int(ticks) for ticks in ended) * 1_000_000_000 // TICKS_PER_S
+    return spent_ns / 1e6
 
 
 def memory_mib(pid: int, what: str) -> float:
@@ -251,11 +274,28 @@ class Load:
 UNIT_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 
-def wrk(pid: int, url: str, connections: int, seconds: float, token: str = "") -> Load:
-    """Asks for one URL again and again; any answer but 2xx is an error."""
+# A parameter that no handler knows makes each address another. The first number is another for each run, too.
+ANEW_LUA = """
+local number, path, mark = FIRST * 1000000000, nil, nil
+request = function()
+  path = path or wrk.path
+  mark = mark or (path:find("?", 1, true) and "&" or "?")
+  number = number + 1
+  return wrk.format("GET", string.format("%s%sanew=%.0f", path, mark, number))
+end
+"""
+anew_runs = itertools.count(1)
+
+
+def wrk(pid: int, url: str, connections: int, seconds: float, token: str = "", anew: bool = False) -> Load:
+    """Asks for one URL again and again, or with `anew` never twice for the same; any answer but 2xx is an error."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency"]
     if token:
         command += ["-H", f"Authorization: Bearer {token}"]
+    if anew:
+        script = folder("wrk") / "anew.lua"
+        script.write_text(ANEW_LUA.replace("FIRST", str(next(anew_runs))))
+        command += ["-s", str(script)]
     before = cpu_s(pid)
     text = run_client([*command, url]).stdout
     used = cpu_s(pid) - before

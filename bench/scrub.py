@@ -10,7 +10,7 @@ from pathlib import Path
 import content
 import measure
 
-chosen = measure.options(__doc__)
+chosen = measure.options(__doc__, rounds=3)
 LARGE_MIB = (64,) if chosen.quick else (1024, 10 * 1024)
 SMALL_COUNTS = (2_000,) if chosen.quick else (10_000, 100_000, 1_000_000)
 
@@ -37,7 +37,7 @@ def sums(hub: measure.Hub) -> measure.Spent:
 
 
 def compare(table: measure.Table, hub: measure.Hub, what: str, stored_mib: float) -> None:
-    seen = measure.in_turn(min(chosen.rounds, 3), {"hub": lambda: scrub(hub), "sums": lambda: sums(hub)})
+    seen = measure.in_turn(chosen.rounds, {"hub": lambda: scrub(hub), "sums": lambda: sums(hub)})
     own = [one.cpu_s for one in seen["hub"]]
     peer = [one.cpu_s for one in seen["sums"]]
     hub.start()  # Once for the page cache.
@@ -64,7 +64,7 @@ def put_small_files(data: Path, first: int, count: int) -> None:
 
 def main() -> None:
     table = measure.Table(
-        "95-scrub", "Reading all that is stored", command="scripts/bench scrub",
+        "95-scrub", "Reading all that is stored", command=chosen.command,
         note="`hearth scrub` at full speed beside `sha256sum` of the same files, both from the page cache where they fit: what is measured is the "
              "comparing, not the disk. Half of the large files came through LFS and stand whole, half through Xet. The server itself reads at most "
              "`--scrub-mb-per-s` (50): 100 GB take it 34 minutes.",

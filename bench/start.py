@@ -12,7 +12,7 @@ COUNTS = (3_000,) if chosen.quick else (6_000, 60_000, 600_000)
 
 def main() -> None:
     table = measure.Table(
-        "90-start", "Start", command="scripts/bench start",
+        "90-start", "Start", command=chosen.command,
         note="From the start of the program to its first answer, files warm in the page cache; then the resident memory, idle. The hubs are those of "
              "`scripts/bench listing`.",
         columns=["repositories", "s until it answers", "CPU s", "goal", "met", "memory, MiB", "goal", "met"])

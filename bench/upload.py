@@ -1,49 +1,91 @@
 """A large file up, through Xet by hf-xet and through LFS, by step, beside what plain tools need for the same bytes."""
 
+import collections
 import os
 import re
+import select
 import shutil
+import signal
 import subprocess
-import sys
-import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import content
 import measure
 
-chosen = measure.options(__doc__)
+chosen = measure.options(__doc__, rounds=3)
 SIZES_MIB = (8,) if chosen.quick else (10, 100, 1024)
 
-# Libraries and symbols of a profile, by what the program does there. The first that fits counts. Nothing but hashes is asked
-# of libcrypto here, and its loops have no names.
+# Functions and libraries, by what the program does there. Of each sample the innermost frame that one of them fits decides:
+# the kernel's functions by the call that led there, those without a name by their library.
 STEPS = {
-    "hash": r"libcrypto|XXH3|sha256|sha1|blake3|SHA256",
-    "verify": r"[Cc]hunker|crc64|crc32|lz4|LZ4|byte_group|merkle|xorb|block_sum",
-    "receive": r"recv|tcp|skb|sock|copyout|copy_to_iter|_copy_to|inet|softirq|asio|net_rx|loopback",
-    "write": r"ext4|jbd2|write|copy_from|_copy_from_iter|folio|filemap|page|blk|bio|fsync|xas|iov|writeback|clear_",
+    # SHA-256 of the whole file, and the sums of blocks that stored files are read with. Nothing but hashes is asked of
+    # libcrypto here, and its loops have no names.
+    "hash": r"libcrypto|libxxhash|XXH3|sha256",
+    # Xet: the sums of all chunks, unpacking, cutting into chunks; reading back what the file is put together from.
+    "verify": r"blake3|merkle|xet::|[Cc]hunker|crc64|crc32|lz4|LZ4|byte_group",
+    # Sockets, the loop, and handing blocks from one thread to the next.
+    "receive": r"tcp_|sock_|sk_|skb|inet_|net_rx|softirq|epoll|asio::|sys_recv|sys_accept|hearth::http::",
+    "write": r"sys_p?write|vfs_write|f(data)?sync|ext4|jbd2|writeback|filemap_fdatawrite|blk_|bio_|DurableFile",
 }
+SAMPLES_A_SECOND = 2999
+# Fewer say nothing: a step of a half would be known to a tenth.
+SAMPLES_MIN = 100
 
 
 class Profile:
-    """perf, while the work runs: by step, in parts of the whole. Nothing where perf is not installed."""
+    """perf over all counted rounds of one way: samples of the hub's CPU time by step. Nothing where perf is not installed."""
 
     def __init__(self, pid: int) -> None:
-        self.data = measure.folder("perf") / "data"
-        self.process = None
-        if shutil.which("perf"):
-            self.process = subprocess.Popen(["perf", "record", "-q", "-F", "499", "-o", str(self.data), "-p", str(pid)],
-                                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.pid = pid
+        self.samples: collections.Counter[str] = collections.Counter()
 
-    def parts(self) -> dict[str, float]:
-        if self.process is None:
-            return {}
-        self.process.send_signal(2)
-        self.process.wait()
-        text = subprocess.run(["perf", "report", "-i", str(self.data), "--stdio", "--sort", "dso,symbol", "-g", "none"], capture_output=True, text=True).stdout
-        sums = dict.fromkeys([*STEPS, "other"], 0.0)
-        for share, symbol in re.findall(r"^\s+([\d.]+)%\s+(\S+\s+\[.\]\s+\S+)", text, re.M):
-            step = next((name for name, pattern in STEPS.items() if re.search(pattern, symbol)), "other")
-            sums[step] += float(share) / 100
-        return sums
+    def during(self, work: Callable[[], measure.Spent]) -> measure.Spent:
+        if shutil.which("perf") is None:
+            return work()
+        data = measure.folder("perf")
+        told, control = os.pipe()
+        ack, telling = os.pipe()
+        # It starts idle and says when it counts and when no more: a short upload would be over before it had begun.
+        process = subprocess.Popen(
+            ["perf", "record", "-q", "-g", "-F", str(SAMPLES_A_SECOND), "-D", "-1", f"--control=fd:{told},{telling}", "-o", str(data / "samples"),
+             "-p", str(self.pid)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=(told, telling), preexec_fn=measure.on_client_cores)
+        os.close(told)
+        os.close(telling)
+        try:
+            tell(control, ack, "enable")
+            seen = work()
+            tell(control, ack, "disable")
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+            os.close(control)
+            os.close(ack)
+        self.count(data / "samples")
+        shutil.rmtree(data)
+        return seen
+
+    def count(self, samples: Path) -> None:
+        text = measure.run_client(["perf", "script", "-i", str(samples), "--no-inline", "-F", "ip,sym,dso"]).stdout
+        for sample in re.split(r"\n{2,}", text.strip("\n")):
+            frames = [line.strip().partition(" ")[2] for line in sample.splitlines() if line.strip()]
+            if frames:
+                self.samples[step_of(frames)] += 1
+
+    def cells(self, cpu_s_per_gib: float) -> list[str]:
+        """The parts of what the counted rounds took. Empty where there were too few samples to tell."""
+        whole = self.samples.total()
+        return [f"{self.samples[step] / whole * cpu_s_per_gib:.2f}" if whole >= SAMPLES_MIN else "" for step in [*STEPS, "other"]]
+
+
+def step_of(frames: list[str]) -> str:
+    return next((name for frame in frames for name, pattern in STEPS.items() if re.search(pattern, frame)), "other")
+
+
+def tell(control: int, ack: int, what: str) -> None:
+    os.write(control, what.encode() + b"\n")
+    if not select.select([ack], [], [], 30)[0] or b"ack" not in os.read(ack, 64):
+        raise RuntimeError(f"perf did not {what}; does kernel.perf_event_paranoid forbid it?")
 
 
 def plain_tools(file: str) -> None:
@@ -61,43 +103,16 @@ def tools_cpu_s(work) -> float:
     return after.children_user + after.children_system - before.children_user - before.children_system
 
 
-def sample_memory(hub: measure.Hub, work) -> float:
-    measure.forget_peak(hub.pid)
-    work()
-    return measure.memory_mib(hub.pid, "VmHWM")
-
-
-def many_uploads(hub: measure.Hub, repo: str, count: int, size_mib: int) -> None:
-    """At once, each of another file."""
-    folder = measure.folder("many")
-    files = [folder / str(number) for number in range(count)]
-    sums = [content.random_file(file, size_mib * measure.MIB) for file in files]
-    failures: list[BaseException] = []
-
-    def one(file, sha256) -> None:
-        try:
-            content.put_lfs(hub, repo, file, sha256)
-        except BaseException as error:  # noqa: BLE001: told below, by the thread that waits
-            failures.append(error)
-
-    threads = [threading.Thread(target=one, args=pair) for pair in zip(files, sums)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    shutil.rmtree(folder)
-    if failures:
-        raise failures[0]
-
-
 def main() -> None:
-    steps = list(STEPS) + ["other"]
     table = measure.Table(
-        "20-upload", "A large file up", command="scripts/bench upload",
+        "20-upload", "A large file up", command=chosen.command,
         note="Random bytes, which nothing compresses or shares. CPU seconds of the hub a GiB until it is idle again; what plain tools need is "
-             "`sha256sum` and `dd conv=fsync` of the same file. The steps are the parts of a profile of one more upload (hash: SHA-256, BLAKE3 and the sums of blocks; verify: "
-             "cutting into chunks, their sums, unpacking; receive and write: mostly the kernel).",
-        columns=["through", "MiB", "Hearth, CPU s/GiB", "plain tools", "ratio", "goal", "met", "MiB/s", *(f"{step}, CPU s/GiB" for step in steps)])
+             "`sha256sum` and `dd conv=fsync` of the same file. The steps add up to the median beside them: they are the parts of a profile of the very "
+             f"rounds that were counted ({SAMPLES_A_SECOND:,} samples a CPU second, whose own cost is in it), by the calls that led there; empty where "
+             f"there were fewer than {SAMPLES_MIN} samples. Hash: SHA-256 of the file while it comes in, sums of blocks for later reads. Verify (Xet): BLAKE3 "
+             "of every chunk and their tree, unpacking, reading the file back in its own order. Receive: sockets, HTTP, blocks "
+             "from thread to thread. Write: files, until they are durable.",
+        columns=["through", "MiB", "Hearth, CPU s/GiB", "plain tools", "ratio", "goal", "met", "MiB/s", *(f"{step}, CPU s/GiB" for step in [*STEPS, "other"])])
     files = measure.folder("files")
     with measure.Hub().begin("--chunk-lfs-uploads", "false") as hub:
         hub.sign_in()
@@ -126,39 +141,21 @@ def main() -> None:
             file.unlink()
             return seen
 
-        rounds = min(chosen.rounds, 3)
         for size_mib in SIZES_MIB:
-            ways = {"Xet": lambda: through_xet(size_mib), "LFS": lambda: through_lfs(size_mib)}
-            seen = measure.in_turn(rounds, {**ways, "tools": lambda: tools(size_mib)})
+            ways = {"Xet": through_xet, "LFS": through_lfs}
+            profiles = {way: Profile(hub.pid) for way in ways}
+            seen = measure.in_turn(chosen.rounds, {
+                **{way: lambda way=way, work=work: profiles[way].during(lambda: work(size_mib)) for way, work in ways.items()},
+                "tools": lambda: tools(size_mib)})
             least = [cpu * 1024 / size_mib for cpu in seen["tools"]]
-            for way, work in ways.items():
+            for way in ways:
                 own = [one.cpu_s * 1024 / size_mib for one in seen[way]]
                 speed = measure.median([size_mib / one.wall_s for one in seen[way]])
-                profile = Profile(hub.pid)
-                again = work()
-                parts = profile.parts()
                 most = {"Xet": 4, "LFS": 2}[way]
                 table.add(way, size_mib, measure.spread(own), measure.spread(least), measure.spread([a / max(b, 0.01) for a, b in zip(own, least)]),
                           *(measure.verdict(measure.median(own), most=most) if size_mib == SIZES_MIB[-1] else measure.NO_GOAL), f"{speed:,.0f}",
-                          *(f"{parts[step] * again.cpu_s * 1024 / size_mib:.2f}" if parts else "" for step in steps))
+                          *profiles[way].cells(measure.median(own)))
     table.publish(chosen.quick)
-
-    memory = measure.Table(
-        "80-memory", "Memory", command="scripts/bench upload",
-        note="Resident memory of the hub's process: idle after its start, and the most while files come in through LFS at once. It holds blocks, never files.",
-        columns=["when", "MiB", "goal", "met"])
-    with measure.Hub().begin() as hub:
-        hub.sign_in()
-        repo = content.create_repo(hub, "many")
-        hub.stop()
-        hub.begin()
-        idle = measure.memory_mib(hub.pid, "VmRSS")
-        memory.add("idle", f"{idle:.1f}", *measure.verdict(idle, most=30, unit=" MiB"))
-        for count in (8,) if chosen.quick else (1, 64, 640):
-            size_mib = 1 if chosen.quick else 16 if count < 100 else 2
-            peak = sample_memory(hub, lambda: many_uploads(hub, repo, count, size_mib))
-            memory.add(f"{count} uploads at once, {size_mib} MiB each", f"{peak:.1f}", *(measure.verdict(peak, most=400, unit=" MiB") if count == 64 else measure.NO_GOAL))
-    memory.publish(chosen.quick)
 
 
 main()

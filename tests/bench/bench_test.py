@@ -1,5 +1,6 @@
 """The scripts of bench/ work, and the answers that they measure are right. How long anything took is not looked at."""
 
+import json
 import os
 import subprocess
 import sys
@@ -34,3 +35,10 @@ def test_lists_are_measured_on_postgresql_too():
 def test_every_script_has_a_place_in_the_list():
     helpers = {"all", "content", "measure"}
     assert {path.stem for path in (ROOT / "bench").glob("*.py")} - helpers == set(bench.NAMES)
+
+
+def test_the_nightly_run_makes_every_published_section():
+    forms = [["scripts/bench", name, *more] for name, more in bench.PUBLISHED]
+    for section in (ROOT / "docs" / "figures" / "benchmarks").glob("*.json"):
+        command = [word for word in json.loads(section.read_text())["command"].split() if not word.startswith("--rounds=")]
+        assert command in forms, section.name
