@@ -205,15 +205,15 @@ class Filler {
     repo.head_oid = hearth::sha256_hex(repo.id).substr(0, 40);
 
     made.files = files_of(repo);
-    std::vector<hearth::cards::FileEntry> entries;
-    for (const std::string& path : made.files)
-      entries.push_back({path, 1000 + random_() % 1'000'000});
+    hub::TalliedFiles files;
+    files.tally = hearth::cards::FileTally::of(hub::kind_of(repo.type), made.files);
+    for (size_t i = 0; i < made.files.size(); ++i) files.size_bytes += 1000 + random_() % 1'000'000;
     std::map<std::string, std::string, std::less<>> texts = {{"README.md", card_of(repo)}};
     if (repo.type == hub::RepoType::kModel) {
       texts["config.json"] = "{\"model_type\": \"" + architectures_.draw(random_) +
                              "\", \"architectures\": [\"BertForMaskedLM\"]}";
     }
-    made.facts = hub::derive_facts(repo.type, repo.head_oid, entries, texts);
+    made.facts = hub::derive_facts(repo.type, repo.head_oid, files, texts);
     made.last = {.oid = repo.head_oid, .title = "Upload", .time_ms = repo.updated_ms};
     std::uniform_real_distribution<double> unit(1e-7, 1);
     made.download_count = static_cast<int64_t>(1 / unit(random_));
