@@ -132,8 +132,8 @@ struct CommitBuilder::State {
           throw_in_the_way(path.text(), node.is_folder() ? "file" : "folder");
         }
         // A script stays executable when its content changes.
-        if (was_there && node.mode == kFileMode && found->second.mode == 0100755) {
-          node.mode = 0100755;
+        if (was_there && node.mode == kFileMode && found->second.mode == kExecutableMode) {
+          node.mode = kExecutableMode;
         }
         folder->nodes.insert_or_assign(std::string(segment), std::move(node));
         return;
@@ -268,6 +268,11 @@ Oid CommitBuilder::stage_blob(ByteView content) {
 
 void CommitBuilder::put_staged(const RepoPath& path, const Oid& blob) {
   state_->put_file(path, blob);
+}
+
+void CommitBuilder::make_executable(const RepoPath& path) {
+  Node* node = state_->find(path.text());
+  if (node != nullptr && node->mode == kFileMode) node->mode = kExecutableMode;
 }
 
 void CommitBuilder::restart(std::optional<Oid> parent) {

@@ -42,6 +42,8 @@ class CommitBuilder {
   Oid stage_blob(ByteView content);
   /// `blob` was staged here.
   void put_staged(const RepoPath& path, const Oid& blob);
+  /// Of a file that was put at this path.
+  void make_executable(const RepoPath& path);
   /// Begins again from another parent, with the blobs staged so far: for a branch that moved
   /// meanwhile. Also after build(), and after the quarantine was migrated.
   void restart(std::optional<Oid> parent);

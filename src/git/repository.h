@@ -101,6 +101,8 @@ struct TreeListOptions {
   bool with_pointers = true;
 };
 
+constexpr uint32_t kExecutableMode = 0100755;
+
 /// Whether a tree's mode is that of a file or a symbolic link.
 bool is_file_mode(uint32_t mode);
 

@@ -50,6 +50,7 @@ struct Operation {
   git::Oid staged = {};  // kPut: the blob, written when it came
   git::LfsPointer pointer = {};
   std::optional<git::RepoPath> from = {};
+  bool is_executable = false;  // kPut, kPointer: as what it is a copy of
 };
 
 std::string message_of(const CommitHeader& header) {
@@ -81,6 +82,7 @@ void play(git::CommitBuilder& builder, const std::vector<Operation>& operations,
         builder.copy(*operation.from, operation.path, parent);
         break;
     }
+    if (operation.is_executable) builder.make_executable(operation.path);
   }
 }
 
@@ -219,6 +221,7 @@ void CommitDraft::copy(std::string_view from_path, std::string_view to_path,
   }
   // As if the file were sent anew: a large one must be there still.
   put(to_path, git.read_blob(entry->oid));
+  state_->operations.back().is_executable = entry->mode == git::kExecutableMode;
 }
 
 CommitResult CommitDraft::commit() {

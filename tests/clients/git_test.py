@@ -1,5 +1,6 @@
 """git and git-lfs, as they come from Debian."""
 
+import json
 import os
 import random
 import subprocess
@@ -36,6 +37,31 @@ def test_clone_change_and_push(model, token, tmp_path, protocol):
     git("-c", f"protocol.version={protocol}", "clone", "-q", "--depth", "1", clone_url(model, None) + ".git", str(again))
     assert (again / "a.txt").read_text() == "by git\n"
     assert git("fsck", cwd=again).returncode == 0
+
+
+def test_a_script_stays_one_when_it_is_copied_out_of_the_past(api, model, server, token, tmp_path):
+    work = tmp_path / "work"
+    git("clone", "-q", clone_url(model, token), str(work))
+    (work / "run.sh").write_text("#!/bin/sh\n")
+    (work / "run.sh").chmod(0o755)
+    (work / "plain.txt").write_text("text\n")
+    git("add", ".", cwd=work)
+    git("commit", "-qm", "a script", cwd=work)
+    git("push", "-q", cwd=work)
+    past = git("rev-parse", "HEAD", cwd=work).stdout.strip()
+    api.delete_file("run.sh", model)
+    # huggingface_hub lets the hub copy large files alone, and sends the others again.
+    lines = [{"key": "header", "value": {"summary": "back"}}]
+    lines += [{"key": "copyFile", "value": {"path": to, "srcPath": source, "srcRevision": past}}
+              for source, to in (("run.sh", "back.sh"), ("plain.txt", "back.txt"))]
+    body = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    status, _, said = server.request("POST", f"/api/models/{model}/commit/main", body, token=token,
+                                     headers={"Content-Type": "application/x-ndjson"})
+    assert status == 200, said
+    git("pull", "-q", cwd=work)
+    assert (work / "back.sh").read_text() == "#!/bin/sh\n"
+    modes = {line.split("\t")[1]: line.split()[0] for line in git("ls-tree", "HEAD", cwd=work).stdout.splitlines()}
+    assert modes["back.sh"] == "100755" and modes["back.txt"] == "100644"
 
 
 def test_large_files_go_through_lfs_both_ways(api, model, token, tmp_path):
