@@ -201,7 +201,8 @@ def gc(options: argparse.Namespace, logs: Path) -> list[Row]:
 
 
 def contract(options: argparse.Namespace, logs: Path) -> list[Row]:
-    status, _, seconds = run([str(environments.python_of("hostile")), "tests/hostile/contract.py", "--publish"], logs / "contract.log")
+    status, _, seconds = run([str(environments.python_of("hostile")), "tests/hostile/contract.py", "--cases", str(options.contract_cases), "--publish"],
+                             logs / "contract.log")
     return [Row("requests made from the OpenAPI document", "passed" if status == 0 else f"FAILED, status {status}", "", seconds)]
 
 
@@ -241,6 +242,7 @@ def main() -> int:
     parser.add_argument("--cuts", type=int, default=300, help="of the power")
     parser.add_argument("--gc-steps", type=int, default=1_000_000, help="of random lives with collections; a core does about 200 a second")
     parser.add_argument("--io-errors", type=int, default=2000, help="system calls that fail")
+    parser.add_argument("--contract-cases", type=int, default=100_000, help="requests from the OpenAPI document")
     options = parser.parse_args()
     logs = ROOT / "build" / "nightly"
     logs.mkdir(parents=True, exist_ok=True)
