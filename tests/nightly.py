@@ -1,13 +1,16 @@
 """The long runs; see scripts/nightly. What they saw goes into docs/reliability.md, a section for each part."""
 
 import argparse
+import contextlib
 import os
 import random
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +51,24 @@ def build(preset: str) -> Path:
     return folder / "bin"
 
 
-def unit_rows(preset: str, title: str, logs: Path) -> list[Row]:
+@contextlib.contextmanager
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL of our own: without one the tests of both engines are tests of SQLite alone, and say nothing."""
+    with tempfile.TemporaryDirectory(prefix="hearth-postgres.") as folder:
+        os.chmod(folder, 0o755)
+        keeper = ["bash", str(ROOT / "tests" / "lib" / "postgres.sh")]
+        url = subprocess.run([*keeper, "start", f"{folder}/pg"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+        try:
+            yield url
+        finally:
+            subprocess.run([*keeper, "stop", f"{folder}/pg"], check=True)
+
+
+def unit_rows(preset: str, title: str, postgres_url: str, logs: Path) -> list[Row]:
     rows = []
     for program in sorted(build(preset).glob("*_test")):
-        status, text, seconds = run([str(program), "--gtest_brief=1"], logs / f"{preset}-{program.name}.log")
+        status, text, seconds = run([str(program), "--gtest_brief=1"], logs / f"{preset}-{program.name}.log",
+                                    {"HEARTH_TEST_POSTGRES": postgres_url})
         passed = re.findall(r"\[  PASSED  \] (\d+) tests?", text)
         rows.append(Row(f"{program.name}, {title}", "passed" if status == 0 else f"FAILED, status {status}",
                         f"{passed[-1]} tests" if passed else "", seconds))
@@ -59,14 +76,23 @@ def unit_rows(preset: str, title: str, logs: Path) -> list[Row]:
     return rows
 
 
-def wire_row(logs: Path) -> Row:
-    report = logs / "asan-wire.log"
+def server_row(preset: str, what: str, lock: str, places: str, logs: Path, env: dict[str, str] | None = None) -> Row:
+    """Tests against a server with a sanitizer. What that finds goes into files: one that is found when the server ends, or in
+    a command, is seen too."""
+    name = re.sub(r"\W+", "-", f"{preset}-{what}").lower()
+    for former in logs.glob(f"{name}.found*"):
+        former.unlink()
     status, text, seconds = run(
-        [str(environments.python_of("tools")), "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/wire"], report,
-        {"HEARTH_BIN": str(ROOT / "build" / "asan" / "bin" / "hearth")})
+        [str(environments.python_of(lock)), "-m", "pytest", "-q", "-p", "no:cacheprovider", *places.split()], logs / f"{name}.log",
+        {"HEARTH_BIN": str(ROOT / "build" / preset / "bin" / "hearth"), **(env or {}),
+         **{variable: f"{options}:log_path={logs / name}.found" for variable, options in SANITIZERS.items()}})
     passed = re.findall(r"(\d+) passed", text)
-    return Row("wire cases, a server with AddressSanitizer", "passed" if status == 0 else f"FAILED, status {status}",
-               f"{passed[-1]} cases" if passed else "", seconds)
+    outcome = "passed" if status == 0 else f"FAILED, status {status}"
+    if found := sorted(logs.glob(f"{name}.found*")):
+        outcome = f"FOUND, see {found[0].name} in build/nightly"
+    row = Row(what, outcome, f"{passed[-1]} cases" if passed else "", seconds)
+    print(row, flush=True)
+    return row
 
 
 def fuzz_rows(seconds_each: int, logs: Path) -> list[Row]:
@@ -89,10 +115,17 @@ def fuzz_rows(seconds_each: int, logs: Path) -> list[Row]:
 
 
 def sanitizers(options: argparse.Namespace, logs: Path) -> list[Row]:
-    rows = unit_rows("asan", "AddressSanitizer and UndefinedBehaviorSanitizer", logs)
-    rows.append(wire_row(logs))
-    rows += unit_rows("tsan", "ThreadSanitizer", logs)
-    publish("80-sanitizers", "Sanitizers", "sanitizers", rows, "Every unit test and every wire case.")
+    with postgres() as url:
+        rows = unit_rows("asan", "AddressSanitizer and UndefinedBehaviorSanitizer", url, logs)
+        rows.append(server_row("asan", "wire cases, a server with AddressSanitizer, SQLite", "tools", "tests/wire", logs))
+        rows.append(server_row("asan", "wire cases, a server with AddressSanitizer, PostgreSQL", "tools", "tests/wire", logs,
+                               {"HEARTH_TEST_DATABASE": url}))
+        rows += unit_rows("tsan", "ThreadSanitizer", url, logs)
+        rows.append(server_row("tsan", "wire cases, a server with ThreadSanitizer", "tools", "tests/wire", logs))
+        rows.append(server_row("tsan", "real clients, a server with ThreadSanitizer", "current", "tests/clients/ten_flows_test.py", logs))
+    publish("80-sanitizers", "Sanitizers", "sanitizers", rows,
+            "Every unit test, what touches the database on SQLite and on PostgreSQL; every wire case; ten things that people do with "
+            "huggingface_hub, hf-xet and git.")
     return rows
 
 
@@ -180,28 +213,44 @@ def gc(options: argparse.Namespace, logs: Path) -> list[Row]:
     steps = -(-options.gc_steps // processes)
     first = random.SystemRandom().randrange(1 << 30)
     begin = time.monotonic()
-    running = []
-    for number in range(processes):
-        log = open(logs / f"gc-{number}.log", "w")
-        running.append(subprocess.Popen(
-            [ROOT / "build" / "bin" / "hub_test", "--gtest_filter=GcProperty*"], stdout=log, stderr=subprocess.STDOUT,
-            env={**os.environ, "HEARTH_GC_STEPS": str(steps), "HEARTH_GC_SEED": str(first + number * steps)}))
-    # Told to end (SIGTERM), it publishes what was done by then: the lives in progress do not count.
-    signal.signal(signal.SIGTERM, lambda *_: [process.kill() for process in running])
-    failed = [number for number, process in enumerate(running) if process.wait() not in (0, -signal.SIGKILL)]
+    running: list[subprocess.Popen] = []
+    ended = False
+
+    def end(*_: object) -> None:
+        nonlocal ended
+        ended = True
+        for process in running:
+            process.kill()
+
+    with postgres() as url:
+        # Told to end (SIGTERM), it publishes what was done by then: the lives in progress do not count.
+        signal.signal(signal.SIGTERM, end)
+        for number in range(processes):
+            log = open(logs / f"gc-{number}.log", "w")
+            running.append(subprocess.Popen(
+                [ROOT / "build" / "bin" / "hub_test", "--gtest_filter=GcProperty*"], stdout=log, stderr=subprocess.STDOUT,
+                env={**os.environ, "HEARTH_TEST_POSTGRES": url, "HEARTH_GC_STEPS": str(steps), "HEARTH_GC_SEED": str(first + number * steps)}))
+        statuses = [process.wait() for process in running]
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    failed = [number for number, status in enumerate(statuses) if status != 0 and not (ended and status == -signal.SIGKILL)]
     done = sum(int((re.findall(r"(\d+) steps, the last seed", (logs / f"gc-{number}.log").read_text(errors="replace")) or ["0"])[-1])
                for number in range(processes))
     outcome = f"FAILED, see gc-{failed[0]}.log in build/nightly" if failed else "nothing taken that is needed, nothing left that is not"
-    row = Row("steps of random lives, some collections killed", outcome, f"{done:,} steps", time.monotonic() - begin)
-    publish("50-gc", "Garbage collection", f"gc --gc-steps {options.gc_steps}", [row],
+    row = Row("steps of random lives, some collections killed", outcome,
+              f"{done:,} of {options.gc_steps:,} steps asked for, then told to end" if ended else f"{done:,} steps", time.monotonic() - begin)
+    if not done and ended:
+        return [row]
+    publish("50-gc", "Garbage collection", f"gc --gc-steps {done if ended else options.gc_steps}", [row],
             "Lives of hubs of a thousand steps (uploads by Xet and LFS, commits, branches, squashes, deletions, bringing back, time that passes) with a "
             "collection after every eighth step, a quarter of them killed at a random durable step. After each, every file that any commit names is "
-            "compared; at the end of a life only what a commit needs is left, and the ledger says the same as a recount after every eighth step.")
+            "compared; at the end of a life only what a commit needs is left, and the ledger says the same as a recount after every eighth step. The "
+            "first life on each core is also led for a hundred steps on PostgreSQL, without kills.")
     return [row]
 
 
 def contract(options: argparse.Namespace, logs: Path) -> list[Row]:
-    status, _, seconds = run([str(environments.python_of("hostile")), "tests/hostile/contract.py", "--publish"], logs / "contract.log")
+    status, _, seconds = run([str(environments.python_of("hostile")), "tests/hostile/contract.py", "--cases", str(options.contract_cases), "--publish"],
+                             logs / "contract.log")
     return [Row("requests made from the OpenAPI document", "passed" if status == 0 else f"FAILED, status {status}", "", seconds)]
 
 
@@ -241,6 +290,7 @@ def main() -> int:
     parser.add_argument("--cuts", type=int, default=300, help="of the power")
     parser.add_argument("--gc-steps", type=int, default=1_000_000, help="of random lives with collections; a core does about 200 a second")
     parser.add_argument("--io-errors", type=int, default=2000, help="system calls that fail")
+    parser.add_argument("--contract-cases", type=int, default=100_000, help="requests from the OpenAPI document")
     options = parser.parse_args()
     logs = ROOT / "build" / "nightly"
     logs.mkdir(parents=True, exist_ok=True)

@@ -148,6 +148,8 @@ def conformance(tally: Tally) -> None:
         for name, options in ((f"conformance of {client}", []), (f"conformance of {client} without xet", ["--without-xet"])):
             report = RESULTS / f"{name.replace(' ', '-')}.xml"
             run(name, [sys.executable, "tests/conformance/run.py", client, f"--report={report}", *options], report, tally)
+    report = RESULTS / "conformance-page.xml"
+    run("conformance page", [sys.executable, "tests/conformance/page.py", f"--report={report}"], report, tally)
 
 
 def bench(tally: Tally) -> None:

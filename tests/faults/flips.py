@@ -2,10 +2,11 @@
 
     python tests/faults/flips.py [--flips N] [--seed S] [--publish]
 
-A hub holds files in every form it has: whole by their SHA-256, in chunks, packed and loose in git. Each round
-flips one bit of one file, chosen by the dice, under the running hub (the database's files while it rests). Then
-everything is read: a request may be refused or cut off, but what is answered whole must be right. `hearth verify`
-must name the damage. Then the bit is put back, and everything must be well again.
+A hub holds files in every form it has: whole by their SHA-256, in chunks, packed and loose in git, with what git keeps
+beside them and what the data folder is known by. Each round flips one bit of one file, chosen by the dice, under the
+running hub (RESTING: while it rests). Then everything is read: a request may be refused or cut off, a start may be, but
+what is answered whole must be right. `hearth verify` must name the damage where sums can tell it (not UNPROMISED,
+not DERIVED). Then the bit is put back, and everything must be well again.
 """
 
 import argparse
@@ -27,29 +28,43 @@ from lib import figures  # noqa: E402
 from lib.server import Server  # noqa: E402
 
 REPO = "alice/stored"
+COPY = "alice/copied"  # A duplicate begins with its refs packed.
 # Bytes that were good a moment ago must be compared again; and what came whole stays whole.
 OPTIONS = ("--trust-checked-s", "0", "--chunk-lfs-uploads", "false")
-# Files of a kind, by where they stand. What a kind's damage must do: be found; whether it may change what is said.
+# Files of a kind, by where they stand; {stored} and {copied} are the folders of the two repositories.
 KINDS = {
     "whole file": "blobs/*/*/*",
     "xorb": "xorbs/**/*",
     "shard": "shards/**/*",
-    "git object": "git/**/objects/??/*",
-    "git pack": "git/**/objects/pack/*.pack",
-    "index of a git pack": "git/**/objects/pack/*.idx",
+    "git object": "{stored}/objects/??/*",
+    "git pack": "{stored}/objects/pack/*.pack",
+    "index of a git pack": "{stored}/objects/pack/*.idx",
+    "git ref": "{stored}/refs/**/*",
+    "git's packed refs": "{copied}/packed-refs",
+    "git's HEAD": "{stored}/HEAD",
+    "git's config": "{stored}/config",
     "sums": "cache/sums/*/*",
+    "secret key": "secret.key",
+    "mark of the installation": "installation",
     "database": "hearth.db",
 }
 # Derived: a damaged one is recognised and made again.
 DERIVED = {"sums"}
-# SQLite has no sums of its pages: a flip in a value that is used is a different value. docs/fault-model.md says so.
-UNPROMISED = {"database"}
+# Without a sum of their own, so that a flip may be another value that is well formed, or none that matters: found where it
+# contradicts something, and no file of people may be wrong even then. SQLite has no sums of its pages;
+# docs/fault-model.md says so.
+UNPROMISED = {"database", "git ref", "git's packed refs", "git's HEAD", "git's config", "secret key", "mark of the installation"}
+# Flipped while the hub rests. The database: it holds its pages in memory. The index of a pack: it is looked at when it is
+# opened, and stays open for half a minute; what changes under it then is a failing memory's doing, not a disk's. The others
+# are read when it starts.
+RESTING = {"database", "index of a git pack", "secret key", "mark of the installation"}
 
 
 @dataclass
 class Kind:
     flips: int = 0
     found: int = 0
+    refused_only: int = 0  # Of these, verify found nothing.
     refused: int = 0  # At least one reader got an error instead.
     harmless: int = 0  # All was answered, and right, and nothing was found.
 
@@ -76,12 +91,26 @@ class Shelf:
         self.expected: dict[str, str] = {}  # By path in the repository: SHA-256.
         self._fill(dice)
         self.server.settle()
+        [stored] = self.server.data.glob("git/*/*.git")
+        self._ask("POST", f"/api/models/{REPO}/duplicate", {"repository": COPY})
+        self.server.settle()
         self.clean()
+        [copied] = set(self.server.data.glob("git/*/*.git")) - {stored}
+        self.folders = {name: str(folder.relative_to(self.server.data)) for name, folder in (("stored", stored), ("copied", copied))}
         self.files = {}
-        for kind, pattern in KINDS.items():
-            self.files[kind] = sorted(path for path in self.server.data.glob(pattern)
-                                      if path.is_file() and path.stat().st_size > 0 and path.suffix != ".lock")
+        for kind in KINDS:
+            self.files[kind] = self.files_of(kind)
             assert self.files[kind], f"no {kind} is stored"
+
+    def files_of(self, kind: str) -> list[Path]:
+        return sorted(path for path in self.server.data.glob(KINDS[kind].format(**self.folders))
+                      if path.is_file() and path.stat().st_size > 0 and path.suffix != ".lock")
+
+    def link(self) -> str:
+        """One that the hub signs, to a large file."""
+        batch = self._ask("POST", f"/{REPO}.git/info/lfs/objects/batch", {
+            "operation": "download", "transfers": ["basic"], "objects": [{"oid": self.expected["whole.bin"], "size": 900_000}]})
+        return batch["objects"][0]["actions"]["download"]["href"].removeprefix(self.server.url)
 
     def _fill(self, dice: random.Random) -> None:
         from huggingface_hub import CommitOperationAdd, HfApi
@@ -132,8 +161,8 @@ class Shelf:
         assert status < 300, (path, status, answer)
         return json.loads(answer)
 
-    def _address(self) -> str:
-        return self.server.url.replace("://", f"://alice:{self.token}@") + f"/{REPO}"
+    def _address(self, repo: str = REPO) -> str:
+        return self.server.url.replace("://", f"://alice:{self.token}@") + f"/{repo}"
 
     def _git(self, *arguments: str, env: dict[str, str] | None = None, check: bool = True) -> subprocess.CompletedProcess:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=self.scratch, timeout=120, env={
@@ -152,10 +181,12 @@ class Shelf:
 
     def read_all(self) -> tuple[list[str], list[str]]:
         refused, wrong = [], []
-        for path, sha256 in self.expected.items():
-            for name, headers in ((path, {}), (f"{path} in part", {"Range": "bytes=10-599"})):
+        wanted = [(REPO, path, sha256) for path, sha256 in self.expected.items()]
+        wanted += [(COPY, path, self.expected[path]) for path in ("notes/3.txt", "small-whole.bin")]
+        for repo, path, sha256 in wanted:
+            for name, headers in ((f"{repo} {path}", {}), (f"{repo} {path} in part", {"Range": "bytes=10-599"})):
                 try:
-                    status, answered, body = self.server.request("GET", f"/{REPO}/resolve/main/{path}", None, self.token, headers)
+                    status, answered, body = self.server.request("GET", f"/{repo}/resolve/main/{path}", None, self.token, headers)
                 except (OSError, http.client.HTTPException) as error:
                     refused.append(f"{name}: {error}")
                     continue
@@ -169,11 +200,13 @@ class Shelf:
 
     parts: dict[str, str]
 
-    def clone(self) -> tuple[list[str], list[str]]:
+    def clone(self, repo: str = REPO) -> tuple[list[str], list[str]]:
         target = self.scratch / "clone"
         shutil.rmtree(target, ignore_errors=True)
-        done = self._git("clone", "-q", self._address(), str(target), check=False, env={"GIT_LFS_SKIP_SMUDGE": "1"})
+        done = self._git("clone", "-q", self._address(repo), str(target), check=False, env={"GIT_LFS_SKIP_SMUDGE": "1"})
         if done.returncode != 0:
+            return [f"git clone: {done.stderr[-300:]}"], []
+        if "unable to checkout" in done.stderr or "empty repository" in done.stderr:  # It says so, and leaves an empty folder.
             return [f"git clone: {done.stderr[-300:]}"], []
         wrong = []
         for path, sha256 in self.expected.items():
@@ -251,14 +284,13 @@ def _one_flip(shelf: Shelf, name: str, dice: random.Random, outcome: Outcome) ->
     kind = outcome.kinds[name]
     path = dice.choice(shelf.files[name])
     if not path.exists():  # Git or the hub put it into another form.
-        path = next(iter(sorted(found for found in shelf.server.data.glob(KINDS[name]) if found.is_file() and found.stat().st_size)))
+        path = shelf.files_of(name)[0]
     saved = path.read_bytes()
     times = path.stat()
     at, bit = dice.randrange(len(saved)), dice.randrange(8)
     where = f"{name} {path.relative_to(shelf.server.data)}, byte {at} of {len(saved)}, bit {bit}"
-    # The database: it holds its pages in memory. The index of a pack: it is looked at when it is opened, and stays
-    # open for half a minute; what changes under it then is a failing memory's doing, not a disk's.
-    resting = name in ("database", "index of a git pack")
+    resting = name in RESTING
+    link = shelf.link() if name == "secret key" else None
     if resting:
         shelf.server.stop()
         saved = path.read_bytes()
@@ -270,11 +302,15 @@ def _one_flip(shelf: Shelf, name: str, dice: random.Random, outcome: Outcome) ->
             up = _start(shelf)
         refused, wrong = ([f"the hub does not start"], []) if not up else shelf.read_all()
         if up:
-            readers = [shelf.clone] if name.startswith(("git", "index")) else [shelf.download_by_xet] if name in ("xorb", "shard") and dice.random() < 0.3 else []
+            readers = [lambda: shelf.clone(COPY if "packed refs" in name else REPO)] if name.startswith(("git", "index")) else [shelf.download_by_xet] if name in ("xorb", "shard") and dice.random() < 0.3 else []
             for reader in readers:
                 more_refused, more_wrong = reader()
                 refused += more_refused
                 wrong += more_wrong
+            if link and shelf.server.request("GET", link)[0] >= 400:
+                refused.append("a link that was signed with the former key")
+            elif link:
+                wrong.append("a link that was signed with the former key still holds")
         if up and shelf.server.process.poll() is not None:
             outcome.problems.append(f"{where}: the hub died: status {shelf.server.process.returncode}\n{shelf.server.log()[-3000:]}")
             shelf.server.stop()
@@ -284,6 +320,7 @@ def _one_flip(shelf: Shelf, name: str, dice: random.Random, outcome: Outcome) ->
         kind.refused += bool(refused)
         kind.found += verified.returncode != 0
         kind.harmless += verified.returncode == 0 and not refused and not wrong
+        kind.refused_only += bool(refused) and verified.returncode == 0
         if name in UNPROMISED:
             # File bytes are named by their hash: even then none may be wrong.
             outcome.problems += [f"{where}: served: {text}" for text in wrong]
@@ -319,13 +356,23 @@ def publish(seed: int, outcome: Outcome) -> None:
     figures.write(
         "reliability", "40-flips", title="One flipped bit", seed=seed,
         command=f"scripts/nightly flips, or: python tests/faults/flips.py --flips {outcome.flips} --seed {seed}",
-        columns=["what was damaged", "flips", "found by verify", "readers were refused", "without effect", "served as good"],
-        rows=[[name, kind.flips, kind.found, kind.refused, kind.harmless,
+        columns=["what was damaged", "flips", "found by verify", "readers or the start were refused", "of these not found by verify",
+                 "nothing to find", "served as good"],
+        rows=[[name, kind.flips, kind.found, kind.refused, kind.refused_only, kind.harmless,
                sum(problem.startswith(name) and "served" in problem for problem in outcome.problems)] for name, kind in outcome.kinds.items()],
         note="Each flip is one bit of one stored file under the running hub. Then all files are read whole and in part over HTTP, by `git clone` "
              "(damage in git) or by hf-xet (for a part of the damage in xorbs and shards), and `hearth verify` runs; then the bit is put back. "
-             "Sums are derived data: a damaged one is recognised and made again. SQLite keeps no sums of its pages: a flip in a value it "
-             "stores is found only where it contradicts something else, see docs/fault-model.md.")
+             f"Of the {outcome.flips:,} flips {_sum(outcome, 'found'):,} were found by `hearth verify`, {_sum(outcome, 'refused_only'):,} more only "
+             f"stopped a reader, a clone or the start, and of {_sum(outcome, 'harmless'):,} there was nothing to find: all was answered, and right. These "
+             "are sums (derived data: a damaged one is recognised and made again), free space and values without meaning in a page of the "
+             "database (SQLite keeps no sums of its pages: a flip in a value it stores is found only where it contradicts something else, see "
+             "docs/fault-model.md), and comments, spaces and names that say nothing in the small files of git, which have no sums either. Another "
+             "secret key is as good as the old one, but for links that were signed before, which must be refused; another mark of the installation "
+             "must stop the start.")
+
+
+def _sum(outcome: Outcome, what: str) -> int:
+    return sum(getattr(kind, what) for kind in outcome.kinds.values())
 
 
 def main() -> int:
@@ -342,7 +389,7 @@ def main() -> int:
     for problem in outcome.problems:
         print(f"FAILED {problem}")
     for name, kind in outcome.kinds.items():
-        print(f"{name}: {kind.flips} flips, {kind.found} found by verify, {kind.refused} refused, {kind.harmless} without effect")
+        print(f"{name}: {kind.flips} flips, {kind.found} found by verify, {kind.refused} refused ({kind.refused_only} of them not found), {kind.harmless} with nothing to find")
     print(f"{outcome.flips} flips, {len(outcome.problems)} problems, {time.monotonic() - begin:.0f} s")
     if options.publish:
         publish(seed, outcome)

@@ -6,7 +6,8 @@ Each way is done once undisturbed, which gives the state before and the one afte
 on a copy of the data from before, with a hub that kills itself at its n-th durable step (HEARTH_FAILPOINTS,
 src/base/fs.h: every flush, rename, folder and commit of the database), until it is done without a kill. After
 each kill the hub starts by its own command, everything is whole, what is visible is the state before or the one
-after (the latter when the answer had come), and the same thing done again succeeds.
+after (the latter when the answer had come), and the same thing done again succeeds. The ways of ALONE begin on data of
+their own; of a command of the command line it is the command that is killed, while the hub runs.
 """
 
 import argparse
@@ -15,10 +16,12 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,12 +38,27 @@ LARGE = DICE.randbytes(300_000)
 HUGE = DICE.randbytes(11 << 20)  # Of three parts: the hub is started with parts of 5 MiB.
 
 
+class Killed(RuntimeError):
+    """A command met its failpoint."""
+
+
 @dataclass
 class Hub:
     """A server, and plain requests with alice's token."""
     server: Server
     token: str
     scratch: Path
+    failpoints: str = ""  # Of command().
+
+    def command(self, *arguments: str, stdin: str = "") -> str:
+        """A command of the command line."""
+        done = subprocess.run([self.server.binary, *arguments, "--data", str(self.server.data)], input=stdin, capture_output=True, text=True,
+                              env={**os.environ, **({"HEARTH_FAILPOINTS": self.failpoints} if self.failpoints else {})})
+        if done.returncode == -signal.SIGKILL:
+            raise Killed(f"hearth {' '.join(arguments)}")
+        if done.returncode != 0:
+            raise RuntimeError(f"hearth {' '.join(arguments)}: {done.returncode} {done.stdout[-1000:]}{done.stderr[-500:]}")
+        return done.stdout
 
     def ask(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> dict | list:
         status, _, answer = self.server.request(method, path, body, self.token, headers)
@@ -195,6 +213,102 @@ WAYS = {
     "discussion": once("POST", f"/api/models/{REPO}/discussions", {"title": "asked", "description": "text"},
                        lambda hub: hub.ask("GET", f"/api/models/{REPO}/discussions")["count"] > 1),
 }
+
+
+def plain_discussion(hub: Hub) -> None:
+    hub.ask("POST", f"/api/models/{REPO}/discussions", {"title": "before", "description": "text"})
+
+
+def of_discussion(hub: Hub) -> dict:
+    found = hub.ask("GET", f"/api/models/{REPO}/discussions/2")
+    return {"title": found["title"], "status": found["status"],
+            "comments": [event["data"]["latest"]["raw"] for event in found["events"] if event["type"] == "comment"]}
+
+
+def change_discussion(what: str, body: dict, is_done: Callable[[dict], bool]) -> Callable[[Hub], None]:
+    def way(hub: Hub) -> None:
+        if not is_done(of_discussion(hub)):
+            hub.ask("POST", f"/api/models/{REPO}/discussions/2/{what}", body)
+    return way
+
+
+def large_on_a_branch(hub: Hub) -> None:
+    """Apart from the other refs: a history is written anew ref by ref (docs/fault-model.md)."""
+    hub.ask("POST", f"/api/models/{REPO}/branch/heavy", {})
+    lines = [{"key": "header", "value": {"summary": "heavy"}}, hub.upload(LARGE)]
+    hub.ask("POST", f"/api/models/{REPO}/commit/heavy", "\n".join(map(json.dumps, lines)).encode(), {"Content-Type": "application/x-ndjson"})
+
+
+def delete_large(rewrite: bool) -> Callable[[Hub], None]:
+    def way(hub: Hub) -> None:
+        hub.ask("POST", f"/api/models/{REPO}/lfs-files/batch",
+                {"deletions": {"sha": [hashlib.sha256(LARGE).hexdigest()], "rewriteHistory": rewrite}})
+    return way
+
+
+def of_large(hub: Hub) -> dict:
+    return {"large": [item["oid"] for item in hub.ask("GET", f"/api/models/{REPO}/lfs-files")],
+            "content": hub.server.request("GET", f"/{REPO}/resolve/heavy/large.bin", None, hub.token)[0] == 200}
+
+
+def another_repository(hub: Hub) -> None:
+    hub.commit(hub.upload(LARGE))
+    hub.ask("POST", "/api/repos/create", {"name": "target"})
+
+
+def copy_into_another(hub: Hub) -> None:
+    """As huggingface_hub's copy_files does it: the content first, then the commit."""
+    oid = hashlib.sha256(LARGE).hexdigest()
+    [source] = [item for item in hub.ask("GET", f"/api/models/{REPO}/tree/main") if item["path"] == "large.bin"]
+    answer = hub.ask("POST", f"/api/models/{REPO}/lfs-files/duplicate", {
+        "target": {"type": "model", "name": "alice/target"}, "files": [{"xetHash": source.get("xetHash"), "sha256": oid, "filename": "large.bin"}]})
+    if not answer["success"]:
+        raise RuntimeError(f"copy: {answer}")
+    hub.commit({"key": "lfsFile", "value": {"path": "copied.bin", "algo": "sha256", "oid": oid, "size": len(LARGE)}}, repo="alice/target")
+
+
+def undelete(hub: Hub) -> None:
+    if hub.server.request("GET", f"/api/models/{REPO}", token=hub.token)[0] != 200:
+        hub.command("repo", "undelete", REPO)
+
+
+def add_token(hub: Hub) -> None:
+    if not of_tokens(hub)["tokens"]:
+        hub.command("token", "add", "alice", "--name", "another", "--role", "write")
+
+
+def of_tokens(hub: Hub) -> dict:
+    return {"tokens": [token["name"] for token in json.loads(hub.server.hearth("token", "list", "alice", "--json")) if token["name"] == "another"]}
+
+
+@dataclass
+class Way:
+    """One that steps.py kills and that is no part of the others' rounds."""
+    do: Callable[[Hub], None]
+    prepare: Callable[[Hub], None] = lambda hub: None
+    seen: Callable[[Hub], dict] = lambda hub: {}  # Beside the visible state.
+    is_command: bool = False
+    # What may be seen between before and after, by the document that says so.
+    between: Callable[[dict, dict, dict], bool] = lambda found, before, after: False
+
+
+ALONE = {
+    "comment": Way(change_discussion("comment", {"comment": "more"}, lambda seen: "more" in seen["comments"]), plain_discussion, of_discussion),
+    "title of a discussion": Way(change_discussion("title", {"title": "after"}, lambda seen: seen["title"] == "after"), plain_discussion, of_discussion),
+    "close a discussion": Way(change_discussion("status", {"status": "closed", "comment": "done"}, lambda seen: seen["status"] == "closed"),
+                              plain_discussion, of_discussion),
+    "large files deleted for good": Way(delete_large(False), large_on_a_branch, of_large),
+    # "A crash in between leaves some of them rewritten, every file still there, and the request to be made again."
+    "large files deleted out of the history": Way(
+        delete_large(True), large_on_a_branch, of_large,
+        between=lambda found, before, after: {**found, "large": 0} == {**after, "large": 0} and found["large"] == before["large"]),
+    "copy into another repository": Way(copy_into_another, another_repository),
+    "undelete a repository": Way(undelete, delete, is_command=True),
+    "create a token": Way(add_token, seen=of_tokens, is_command=True),
+    "quota": Way(lambda hub: hub.command("quota", "alice", "7TB"), seen=lambda hub: {"quota": hub.server.hearth("quota", "alice", "--json")}, is_command=True),
+    "verify --rebuild": Way(lambda hub: hub.command("verify", "--rebuild"), is_command=True),
+}
+EVERY = {**{name: Way(way) for name, way in WAYS.items()}, **ALONE}
 QUICK = ("large file by LFS and its commit", "git push", "merge")
 
 
@@ -252,10 +366,10 @@ class Bench:
         self.saved = self.server.folder / "saved"
         shutil.copytree(self.server.data, self.saved)
 
-    def reset(self) -> None:
+    def reset(self, to: Path | None = None) -> None:
         self.server.stop(kill=True)
         shutil.rmtree(self.server.data)
-        shutil.copytree(self.saved, self.server.data)
+        shutil.copytree(to or self.saved, self.server.data)
 
     def start(self, failpoints: str = "") -> bool:
         """False: it died before it listened."""
@@ -273,42 +387,59 @@ class Bench:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def kill_at_each_step(self, name: str, outcome: Outcome, first: int = 1) -> None:
-        way = WAYS[name]
+        way = EVERY[name]
+
+        def state() -> dict:
+            return {**visible_state(self.hub), **way.seen(self.hub)}
+        begin = self.saved
         self.reset()
         self.start()
-        way(self.hub)
+        if name in ALONE:
+            way.prepare(self.hub)
+            self.server.settle()
+        before = state()
+        if name in ALONE:
+            self.server.stop()
+            begin = self.server.folder / "prepared"
+            shutil.rmtree(begin, ignore_errors=True)
+            shutil.copytree(self.server.data, begin)
+            self.start()
+        way.do(self.hub)
         self.server.settle()
-        after = visible_state(self.hub)
+        after = state()
         step = first
         while True:
             where = f"{name}, step {step}"
-            self.reset()
-            up = self.start(f"crash@{step}")
+            self.reset(begin)
+            failpoints = f"crash@{step}"
+            up = self.start("" if way.is_command else failpoints)
+            self.hub.failpoints = failpoints if way.is_command else ""
             answered = False
             refused: Exception | None = None
             if up:
                 try:
-                    way(self.hub)
+                    way.do(self.hub)
                     answered = True
                     self._settle_or_die()
                 except Exception as error:  # It died; or died and so refused.
                     refused = error
-            if self._alive():
+            self.hub.failpoints = ""
+            if self._alive() and not isinstance(refused, Killed):
                 if not answered:
                     outcome.problems.append(f"{where}: neither killed nor done: {refused!r}")
                 break
             outcome.kills[name] = outcome.kills.get(name, 0) + 1
             self.server.stop(kill=True)
             self.start()
-            found = visible_state(self.hub)
-            if found != after and (answered or found != self.before):
-                outcome.problems.append(f"{where}: {'acknowledged and lost' if answered else 'half there'}: {_difference(found, self.before, after)}")
+            found = state()
+            if found != after and (answered or found != before and not way.between(found, before, after)):
+                outcome.problems.append(f"{where}: {'acknowledged and lost' if answered else 'half there'}: {_difference(found, before, after)}")
             outcome.problems += [f"{where}: {problem}" for problem in survival.problems_at_rest(self.server)]
             try:
-                way(self.hub)
+                way.do(self.hub)
                 self.server.settle()
-                if (found := visible_state(self.hub)) != after:
-                    outcome.problems.append(f"{where}: done again it gives something else: {_difference(found, self.before, after)}")
+                if (found := state()) != after:
+                    outcome.problems.append(f"{where}: done again it gives something else: {_difference(found, before, after)}")
             except Exception as error:
                 outcome.problems.append(f"{where}: cannot be done again: {error}")
             if outcome.problems:
@@ -356,10 +487,10 @@ def run(ways, say=lambda text: None) -> Outcome:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("ways", nargs="*", choices=[*WAYS, []], help="default: all")
+    parser.add_argument("ways", nargs="*", choices=[*EVERY, []], help="default: all")
     parser.add_argument("--publish", action="store_true", help="write docs/reliability.md")
     options = parser.parse_args()
-    outcome = run(options.ways or WAYS, say=lambda text: print(text, flush=True))
+    outcome = run(options.ways or EVERY, say=lambda text: print(text, flush=True))
     for problem in outcome.problems:
         print(f"FAILED {problem}")
     print(f"{sum(outcome.kills.values())} kills in {len(outcome.kills)} ways, {len(outcome.problems)} problems")
@@ -368,7 +499,8 @@ def main() -> int:
             "reliability", "11-steps", title="Killed at every durable step", command="scripts/nightly steps",
             note="For n = 1, 2, … the hub is killed at its n-th durable step (flush, rename, new folder, commit of the database) until the "
                  "work is done without a kill. After each: a restart without a hand, the state before or the one after, `hearth verify`, "
-                 "`git fsck --full --strict`, `PRAGMA integrity_check`, and the same work done again succeeds.",
+                 "`git fsck --full --strict`, `PRAGMA integrity_check`, and the same work done again succeeds. Of the last four it is the command of "
+                 "the command line that is killed, while the hub runs.",
             columns=["what was done", "kills", "problems"],
             rows=[[name, count, sum(problem.startswith(name) for problem in outcome.problems)] for name, count in outcome.kills.items()])
     return 1 if outcome.problems else 0

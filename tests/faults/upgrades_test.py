@@ -8,8 +8,8 @@ import pytest
 import upgrades
 from lib.server import Server
 
-KILLED = [1]  # The longest way.
-ON_POSTGRESQL = [1, 8]  # Each takes several seconds to make there.
+KILLED = ["1"]  # The longest way.
+ON_POSTGRESQL = ["1", "8", *upgrades.GAPS]  # Each takes several seconds to make there.
 
 
 def test_data_of_each_former_version_is_brought_up():

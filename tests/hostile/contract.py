@@ -140,7 +140,8 @@ def main() -> int:
     for name in total.never_succeeded():
         print(f"FAILED {name} answered only {sorted(total.statuses[name])}")
     if options.publish:
-        figures.write("reliability", "71-contract", title="Requests from the OpenAPI document", seed=seed, command="scripts/nightly contract",
+        figures.write("reliability", "71-contract", title="Requests from the OpenAPI document", seed=seed,
+                      command=f"scripts/nightly contract --contract-cases {options.cases}, or: python tests/hostile/contract.py --cases {options.cases} --seed {seed}",
                       columns=["cases", "operations", "of them with a success", "runs with a finding", "seconds"],
                       rows=[[f"{total.cases:,}", total.operations, succeeded, len(total.failures), f"{total.seconds:.0f}"]],
                       note="Schemathesis 4.32.5, good cases and ones that break the document in one place; with names that exist and with any. "

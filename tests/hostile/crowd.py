@@ -2,8 +2,8 @@
 
     python tests/hostile/crowd.py [--publish]       the long form, some minutes
 
-The hub's own figures are read from /proc; latencies are seen by clients on the same cores, so they are published and
-never asserted.
+The hub's own figures are read from /proc. Latencies are seen by clients on the same cores, so they are published and
+not asserted, but for one: after four times the load that it can take the hub answers as before within RECOVERS_S_MAX.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from lib.server import Server  # noqa: E402
 
 KEEP = b"GET /health HTTP/1.1\r\nHost: hub\r\n\r\n"
 LARGE_PATH = "/alice/large/resolve/main/large.txt"
+RECOVERS_S_MAX = 5.0
 LARGE_BYTES = 9_000_000  # More than the kernel's buffers take.
 
 
@@ -353,7 +354,8 @@ def publish(many: Crowd, lazy: Slow, pressed: Overload, options: argparse.Namesp
              f"as before {pressed.recovered_s:.1f} s after the last of them", f"at most {pressed.rss_mb:.0f} MiB"],
         ],
         note="Clients and hub share the cores. A slow head has 10 s, a body or a reader 30 s without progress; a body must also keep up "
-             "256 bytes a second. The overload is a `git clone` of a small repository, each on its own connection.")
+             f"256 bytes a second. After the overload it may take {RECOVERS_S_MAX:.0f} s until an answer comes as quickly as before. "
+             "It is a `git clone` of a small repository, each on its own connection.")
 
 
 def main() -> int:
@@ -386,6 +388,7 @@ def main() -> int:
         many.rss_mb > 400,
         any("still there" in ends for ends in lazy.sent_away.values()) or lazy.normal.failures,
         pressed.answers.failures or pressed.answers.without_retry_after or set(pressed.answers.statuses) - {200, 429, 503},
+        pressed.recovered_s > RECOVERS_S_MAX,
     ]
     return 1 if any(wrong) else 0
 
