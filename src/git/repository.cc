@@ -29,6 +29,7 @@ namespace {
 
 constexpr auto kConfigWait = std::chrono::seconds(10);
 constexpr std::string_view kDefaultBranch = "refs/heads/main";
+constexpr std::string_view kHead = "HEAD";
 
 /// A value as git's config files take it.
 std::string quote(std::string_view value) {
@@ -38,6 +39,10 @@ std::string quote(std::string_view value) {
     out += static_cast<uint8_t>(c) < 0x20 ? ' ' : c;
   }
   return out + "\"";
+}
+
+std::string head_text() {
+  return "ref: " + std::string(kDefaultBranch) + "\n";
 }
 
 std::string config_text(const RepoConfig& config) {
@@ -110,7 +115,7 @@ void GitRepo::init(const fs::path& dir, const RepoConfig& config) {
          {"objects/info", "objects/pack", "refs/heads", "refs/tags", "info"}) {
       make_dirs(temporary / folder);
     }
-    write_durably(temporary / "HEAD", "ref: " + std::string(kDefaultBranch) + "\n");
+    write_durably(temporary / kHead, head_text());
     write_durably(temporary / "config", config_text(config));
     rename_durably(temporary, dir);
   } catch (...) {
@@ -159,6 +164,14 @@ RepoConfig GitRepo::config() const {
           .type = get("hearth.type"),
           .name = get("hearth.name"),
           .owner = get("hearth.owner")};
+}
+
+bool GitRepo::head_is_main() const {
+  return read_file(state_->dir / kHead) == head_text();
+}
+
+void GitRepo::point_head_to_main() {
+  write_durably(state_->dir / kHead, head_text());
 }
 
 void GitRepo::update_config(const std::function<RepoConfig()>& now) {

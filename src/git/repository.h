@@ -218,6 +218,10 @@ class GitRepo {
 
   const fs::path& dir() const;
   RepoConfig config() const;
+  /// Whether HEAD names the main branch, as init() wrote it: clones check out what it names.
+  bool head_is_main() const;
+  /// Writes it as init() does.
+  void point_head_to_main();
   /// Writes what `now` says, which is asked while nobody else changes the config.
   void update_config(const std::function<RepoConfig()>& now);
 

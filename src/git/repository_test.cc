@@ -355,6 +355,19 @@ TEST(Care, WhatAKilledChangeOfTheConfigLeftGoesWithTheNext) {
   EXPECT_FALSE(fs::exists(repo.dir() / ".tmp-abc.lock"));
 }
 
+TEST(Care, HeadNamesMain) {
+  TestRepo repo;
+  EXPECT_TRUE(repo.open().head_is_main());
+  for (const char* text : {"ref: refs/heads/mair\n", "sef: refs/heads/main\n", ""}) {
+    write_durably(repo.dir() / "HEAD", text);
+    GitRepo open = repo.open();
+    EXPECT_FALSE(open.head_is_main()) << text;
+    open.point_head_to_main();
+    EXPECT_TRUE(open.head_is_main());
+  }
+  EXPECT_EQ(git_output(repo.dir(), {"symbolic-ref", "HEAD"}), "refs/heads/main");
+}
+
 TEST(Care, DamageIsFound) {
   TestRepo repo;
   // Bytes of this test alone, asked of git itself: what a list has seen once it does not read

@@ -474,6 +474,7 @@ void Receive::note_tags(const Repo& repo) {
 void Receive::rebuild_index(const Repo& repo) {
   auto held = lock(repo);
   auto git = git::GitRepo::open(git_dir(context_, repo.id));
+  if (!git.head_is_main()) git.point_head_to_main();
   std::vector<PointerRow> pointers = pointer_rows(git.all_pointers());
   // A commit was only taken with its large files there: what history names belongs to it. Those
   // that are lost are for verify to tell; those that were deleted stay so.

@@ -192,6 +192,10 @@ void Repositories::verify_one(const Repo& repo, const std::string& name,
     auto why = Ledger(context_).why_wrong(repo, measured ? &git : nullptr);
     if (why) problems.push_back(name + ": " + *why + "; verify --rebuild makes it again");
   }
+  if (!git.head_is_main()) {
+    problems.push_back(name + ": its HEAD does not name refs/heads/main, so that clones check out "
+                              "nothing; verify --rebuild mends it");
+  }
   verify_refs(repo, git, name, problems);
   verify_index(repo, git, name, problems);
 }

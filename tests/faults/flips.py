@@ -53,7 +53,7 @@ DERIVED = {"sums"}
 # Without a sum of their own, so that a flip may be another value that is well formed, or none that matters: found where it
 # contradicts something, and no file of people may be wrong even then. SQLite has no sums of its pages;
 # docs/fault-model.md says so.
-UNPROMISED = {"database", "git ref", "git's packed refs", "git's HEAD", "git's config", "secret key", "mark of the installation"}
+UNPROMISED = {"database", "git ref", "git's packed refs", "git's config", "secret key", "mark of the installation"}
 # Flipped while the hub rests. The database: it holds its pages in memory. The index of a pack: it is looked at when it is
 # opened, and stays open for half a minute; what changes under it then is a failing memory's doing, not a disk's. The others
 # are read when it starts.
