@@ -292,15 +292,17 @@ TEST(FileTally, ChangesLeadWhereCountingAnewDoes) {
     EXPECT_EQ(FileTally::parse(tally.to_text()), tally);
   }
   EXPECT_EQ(FileTally::of(RepoKind::kModel, after).to_text(),
-            R"({"tag:pytorch":1,"tag:safetensors":2,"weights":1})");
-  EXPECT_EQ(FileTally::of(RepoKind::kSpace, after).to_text(), "{}");
+            R"({"rules":1,"marks":{"tag:pytorch":1,"tag:safetensors":2,"weights":1}})");
+  EXPECT_EQ(FileTally::of(RepoKind::kSpace, after).to_text(), R"({"rules":1,"marks":{}})");
 }
 
 TEST(FileTally, WhatWasNeverAddedCannotBeTakenAway) {
   FileTally tally = FileTally::of(RepoKind::kModel, {"a.bin"});
   EXPECT_FALSE(tally.remove(RepoKind::kModel, "a.gguf"));
   EXPECT_TRUE(tally.remove(RepoKind::kModel, "a.txt"));  // Has no mark.
-  for (const char* text : {"", "[]", "{\"a\":0}", "{\"a\":-1}", "{\"a\":\"1\"}", "{"}) {
+  for (const char* text : {"", "[]", "{}", "{", R"({"rules":0,"marks":{}})", R"({"marks":{}})",
+                           R"({"rules":1})", R"({"rules":1,"marks":{"a":0}})",
+                           R"({"rules":1,"marks":{"a":-1}})", R"({"rules":1,"marks":{"a":"1"}})"}) {
     EXPECT_EQ(FileTally::parse(text), std::nullopt) << text;
   }
 }

@@ -9,6 +9,10 @@
 namespace hearth::cards {
 namespace {
 
+// The number of the rules below. Whoever changes which marks a path has raises it: what was counted
+// before is then counted anew. Also for a change of what a file's size is (git/lfs_pointer).
+constexpr int64_t kRules = 1;
+
 constexpr std::string_view kWeights = "weights";
 constexpr std::string_view kEvalResults = "eval-results";
 
@@ -199,17 +203,19 @@ bool FileTally::has_weights() const {
 }
 
 std::string FileTally::to_text() const {
-  json::object object;
-  for (const auto& [mark, count] : counts_) object[mark] = count;
-  return json::serialize(object);
+  json::object marks;
+  for (const auto& [mark, count] : counts_) marks[mark] = count;
+  return json::serialize(json::object{{"rules", kRules}, {"marks", std::move(marks)}});
 }
 
 std::optional<FileTally> FileTally::parse(std::string_view text) {
   auto parsed = parse_json(text);
   if (!parsed || !parsed->is_object()) return std::nullopt;
+  const json::object* marks = get_object(parsed->as_object(), "marks");
+  if (marks == nullptr || get_int(parsed->as_object(), "rules") != kRules) return std::nullopt;
   FileTally tally;
-  for (const auto& [mark, value] : parsed->as_object()) {
-    auto count = get_int(parsed->as_object(), mark);
+  for (const auto& [mark, value] : *marks) {
+    auto count = get_int(*marks, mark);
     if (!count || *count <= 0) return std::nullopt;
     tally.counts_.emplace(mark, static_cast<uint64_t>(*count));
   }

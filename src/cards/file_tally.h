@@ -20,7 +20,7 @@ class FileTally {
  public:
   /// Of these paths.
   static FileTally of(RepoKind kind, const std::vector<std::string>& paths);
-  /// What to_text wrote; nothing for another text.
+  /// What to_text wrote; nothing for another text, or one of other rules.
   static std::optional<FileTally> parse(std::string_view text);
 
   void add(RepoKind kind, std::string_view path);
@@ -31,7 +31,7 @@ class FileTally {
   bool has(std::string_view mark) const { return count(mark) > 0; }
   /// Whether there are files with headers of weights (.safetensors, .gguf). Models.
   bool has_weights() const;
-  /// JSON, `{"tag:gguf":2}`, the same for equal tallies.
+  /// JSON, `{"rules":1,"marks":{"tag:gguf":2}}`, the same for equal tallies.
   std::string to_text() const;
   const std::map<std::string, uint64_t, std::less<>>& counts() const { return counts_; }
 

@@ -91,7 +91,7 @@ struct CommitBuilder::State {
     for (size_t i = 0; i < git_tree_entrycount(tree.get()); ++i) {
       const git_tree_entry* entry = git_tree_entry_byindex(tree.get(), i);
       Node node;
-      node.mode = static_cast<uint32_t>(git_tree_entry_filemode(entry));
+      node.mode = internal::mode_of(entry);
       node.oid = from_git(git_tree_entry_id(entry));
       folder->nodes.emplace_hint(folder->nodes.end(), git_tree_entry_name(entry), std::move(node));
     }

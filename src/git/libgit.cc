@@ -94,6 +94,20 @@ void throw_git(int code, std::string_view doing) {
   }
 }
 
+uint32_t mode_of(const git_tree_entry* entry) {
+  const auto raw = static_cast<uint32_t>(git_tree_entry_filemode_raw(entry));
+  switch (raw & 0170000) {
+    case 0040000:
+      return 0040000;
+    case 0120000:
+      return 0120000;
+    case 0100000:
+      return (raw & 0100) != 0 ? 0100755 : 0100644;
+    default:
+      return 0160000;
+  }
+}
+
 git_oid to_git(const Oid& oid) {
   git_oid out;
   std::memcpy(out.id, oid.bytes.data(), oid.bytes.size());

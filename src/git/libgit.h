@@ -58,6 +58,11 @@ inline void check(int code, std::string_view doing) {
 }
 
 git_oid to_git(const Oid& oid);
+
+/// The mode of an entry as git reads it: the kind by its high bits alone, of a file whether it may
+/// be executed. libgit2's own takes a link or a submodule with permission bits, which can be
+/// pushed, for a file.
+uint32_t mode_of(const git_tree_entry* entry);
 Oid from_git(const git_oid* oid);
 
 /// Runs a call that fills a raw pointer, and owns what it made.

@@ -21,6 +21,12 @@ struct GitRepo::State {
   fs::path dir;
   fs::path quarantine_dir;  // empty: none
   internal::OpenRepository open;
+  struct Comparison {
+    Oid old_tree;
+    Oid new_tree;
+    std::vector<PathChange> changes;
+  };
+  std::optional<Comparison> last_comparison = {};
 
   explicit State(const fs::path& directory)
       : dir(directory), open(internal::take_repository(directory)) {}

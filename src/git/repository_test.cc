@@ -231,6 +231,43 @@ TEST(History, ChangedPathsAreThoseThatGitTells) {
   }
 }
 
+TEST(History, ModesThatGitDoesNotWriteAreReadAsGitReadsThem) {
+  TestRepo repo;
+  Oid commit = repo.commit("main", {{"a", "1"}});
+  Oid blob = *Oid::parse(git_output(repo.dir(), {"rev-parse", "main:a"}));
+  std::string tree;
+  for (const char* mode : {"100664", "100777", "120755", "160755"}) {
+    tree += std::string(mode) + " " + mode + '\0' + std::string(as_text(blob.bytes));
+  }
+  std::string hex(trim(
+      plain_git(repo.dir(), {"hash-object", "-t", "tree", "-w", "--stdin", "--literally"}, tree)
+          .out));
+  Oid odd = *Oid::parse(git_output(repo.dir(), {"commit-tree", hex, "-m", "odd"}));
+  std::vector<std::string> kinds;
+  for (const TreeEntry& entry : repo.open().tree_list(odd, "").entries) {
+    kinds.push_back(
+        fmt::format("{} {:o} {}", entry.path, entry.mode, static_cast<int>(entry.type)));
+  }
+  auto kind = [](EntryType type) { return std::to_string(static_cast<int>(type)); };
+  EXPECT_THAT(kinds, testing::ElementsAre("100664 100644 " + kind(EntryType::kFile),
+                                          "100777 100755 " + kind(EntryType::kFile),
+                                          "120755 120000 " + kind(EntryType::kSymlink),
+                                          "160755 160000 " + kind(EntryType::kSubmodule)));
+  std::vector<std::string> changed;
+  GitRepo open = repo.open();
+  for (const PathChange& change : open.diff_paths(open.tree_of(commit), open.tree_of(odd))) {
+    changed.push_back(raw_line(change));
+  }
+  EXPECT_THAT(join(changed, "\n") + "\n",
+              git_output(repo.dir(), {"diff-tree", "-r", "--raw", "--full-index", "--no-renames",
+                                      "main", odd.hex()}) +
+                  "\n");
+  // What is counted as a file by a list is one by a comparison, too.
+  EXPECT_EQ(repo.open().all_files(odd).size(), 3u);
+  EXPECT_TRUE(is_file_mode(0120000) && is_file_mode(0100755));
+  EXPECT_FALSE(is_file_mode(0160000) || is_file_mode(0));
+}
+
 TEST(History, ChangedPathsAreTold) {
   TestRepo repo;
   Oid first = repo.commit("main", {{"a", "1"}, {"b/c", "2"}, {"same", "3"}});

@@ -23,7 +23,7 @@ namespace {
 constexpr size_t kDepthMax = 1024;
 
 EntryType type_of_mode(uint32_t mode) {
-  switch (mode & 0170000) {
+  switch (mode) {
     case 0040000:
       return EntryType::kDirectory;
     case 0120000:
@@ -36,14 +36,14 @@ EntryType type_of_mode(uint32_t mode) {
 }
 
 EntryType type_of(const git_tree_entry* entry) {
-  return type_of_mode(git_tree_entry_filemode_raw(entry));
+  return type_of_mode(internal::mode_of(entry));
 }
 
 TreeEntry to_entry(const git_tree_entry* entry, const std::string& folder) {
   TreeEntry out;
   out.path = folder + git_tree_entry_name(entry);
   out.type = type_of(entry);
-  out.mode = static_cast<uint32_t>(git_tree_entry_filemode(entry));
+  out.mode = internal::mode_of(entry);
   out.oid = from_git(git_tree_entry_id(entry));
   return out;
 }
@@ -247,24 +247,25 @@ class TreeComparison {
   /// Of one name; nothing: not there.
   void note(const git_tree_entry* was, const git_tree_entry* is, const std::string& folder,
             size_t depth) {
-    Oid old_oid = was != nullptr ? from_git(git_tree_entry_id(was)) : Oid{};
-    Oid new_oid = is != nullptr ? from_git(git_tree_entry_id(is)) : Oid{};
+    PathChange change;
+    if (was != nullptr) {
+      change.old_oid = from_git(git_tree_entry_id(was));
+      change.old_mode = internal::mode_of(was);
+    }
+    if (is != nullptr) {
+      change.new_oid = from_git(git_tree_entry_id(is));
+      change.new_mode = internal::mode_of(is);
+    }
+    if (change.old_oid == change.new_oid && change.old_mode == change.new_mode) return;
     const git_tree_entry* any = is != nullptr ? is : was;
-    std::string path = folder + git_tree_entry_name(any);
+    change.path = folder + git_tree_entry_name(any);
     if (is_folder(any)) {
-      if (old_oid != new_oid) compare(open(old_oid), open(new_oid), path + "/", depth + 1);
+      compare(open(change.old_oid), open(change.new_oid), change.path + "/", depth + 1);
       return;
     }
-    PathChange change;
-    change.old_oid = old_oid;
-    change.new_oid = new_oid;
-    if (was != nullptr) change.old_mode = static_cast<uint32_t>(git_tree_entry_filemode(was));
-    if (is != nullptr) change.new_mode = static_cast<uint32_t>(git_tree_entry_filemode(is));
-    if (old_oid == new_oid && change.old_mode == change.new_mode) return;
     change.kind = was == nullptr  ? ChangeKind::kAdded
                   : is == nullptr ? ChangeKind::kDeleted
                                   : ChangeKind::kModified;
-    change.path = std::move(path);
     changes_.push_back(std::move(change));
   }
 
@@ -341,7 +342,14 @@ std::vector<TreeEntry> GitRepo::all_files(const Oid& commit) const {
 
 std::vector<PathChange> GitRepo::diff_paths(const Oid& old_tree, const Oid& new_tree) const {
   if (old_tree == new_tree) return {};
-  return TreeComparison(state_->raw()).run(old_tree, new_tree);
+  // One change of a branch asks several times for the same two, and large trees take long to read.
+  auto& last = state_->last_comparison;
+  if (!last || last->old_tree != old_tree || last->new_tree != new_tree) {
+    last.reset();
+    auto changes = TreeComparison(state_->raw()).run(old_tree, new_tree);
+    last.emplace(State::Comparison{old_tree, new_tree, std::move(changes)});
+  }
+  return last->changes;
 }
 
 std::optional<TreeEntry> GitRepo::entry(const Oid& commit, std::string_view path) const {

@@ -2,15 +2,20 @@
 
 #include <utility>
 
+#include "base/error.h"
+
 namespace hearth::http {
 
 Pool::Pool(int thread_count, uint64_t queue_max) : queue_max_(queue_max) {
+  const bool made = sem_init(&wake_, /*pshared=*/0, /*value=*/0) == 0;
+  HEARTH_ASSERT(made, "0 is no value too large");
   threads_.reserve(static_cast<size_t>(thread_count));
   for (int i = 0; i < thread_count; ++i) threads_.emplace_back([this] { work(); });
 }
 
 Pool::~Pool() {
   stop();
+  sem_destroy(&wake_);
 }
 
 std::shared_ptr<Pool::Job> Pool::submit(Kind kind, std::function<void()> run) {
@@ -33,7 +38,17 @@ std::shared_ptr<Pool::Job> Pool::submit(Kind kind, std::function<void()> run) {
 void Pool::wake_one_if_asleep() {
   if (waking_ || sleeping_count_ == 0) return;
   waking_ = true;
-  wake_.notify_one();
+  sem_post(&wake_);
+}
+
+void Pool::sleep(std::unique_lock<std::mutex>& lock) {
+  ++sleeping_count_;
+  lock.unlock();
+  while (sem_wait(&wake_) != 0) {  // A signal's handler ran.
+  }
+  lock.lock();
+  --sleeping_count_;
+  waking_ = false;
 }
 
 bool Pool::withdraw(const std::shared_ptr<Job>& job) {
@@ -49,7 +64,7 @@ void Pool::stop() {
     std::lock_guard lock(mutex_);
     stopping_ = true;
   }
-  wake_.notify_all();
+  for (size_t i = 0; i < threads_.size(); ++i) sem_post(&wake_);
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
@@ -68,12 +83,7 @@ uint64_t Pool::busy_count() const {
 void Pool::work() {
   std::unique_lock lock(mutex_);
   while (true) {
-    while (!stopping_ && fresh_.empty() && begun_.empty()) {
-      ++sleeping_count_;
-      wake_.wait(lock);
-      --sleeping_count_;
-      waking_ = false;
-    }
+    while (!stopping_ && fresh_.empty() && begun_.empty()) sleep(lock);
     Queue& queue = begun_.empty() ? fresh_ : begun_;
     if (queue.empty()) return;
     std::shared_ptr<Job> job = std::move(queue.front());

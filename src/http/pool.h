@@ -1,7 +1,6 @@
 #pragma once
 // The bounded pool that runs what an App writes.
 
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <list>
@@ -9,6 +8,8 @@
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include <semaphore.h>
 
 namespace hearth::http {
 
@@ -52,10 +53,13 @@ class Pool {
 
   void work();
   void wake_one_if_asleep();
+  void sleep(std::unique_lock<std::mutex>& lock);
 
   const uint64_t queue_max_;
   mutable std::mutex mutex_;  // Guards everything below but threads_.
-  std::condition_variable wake_;
+  // Not a condition variable: that of glibc 2.36 can lose a signal (sourceware 25847), and here one
+  // that is lost would be the last.
+  sem_t wake_;
   Queue fresh_;
   Queue begun_;
   uint64_t busy_count_ = 0;

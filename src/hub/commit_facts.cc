@@ -42,8 +42,9 @@ std::optional<TalliedFiles> tally_changes(git::GitRepo& git, cards::RepoKind kin
       }
     }
   } catch (const Error& error) {
-    // What the older commit has lost is no matter of this one.
-    if (error.kind() != ErrorKind::kCorrupt) throw;
+    // What the older commit has lost is no matter of this one: a push may be what repairs it.
+    log_info("commit {} is not compared with {}: {}", commit.hex(), before.commit_oid,
+             error.what());
     return std::nullopt;
   }
   if (gone_bytes > files.size_bytes) return std::nullopt;
@@ -74,7 +75,9 @@ std::vector<std::string> eval_files(const git::GitRepo& git, const git::Oid& com
   options.limit = kEvalEntriesMax;
   options.with_sizes = false;
   std::vector<std::string> paths;
-  for (const git::TreeEntry& entry : git.tree_list(commit, ".eval_results", options).entries) {
+  auto folder = git.entry(commit, ".eval_results");
+  if (!folder || folder->type != git::EntryType::kDirectory) return paths;
+  for (const git::TreeEntry& entry : git.tree_list(commit, folder->path, options).entries) {
     if (entry.type == git::EntryType::kFile && is_eval_file(entry.path)) {
       paths.push_back(entry.path);
     }

@@ -29,7 +29,7 @@ struct RepoFacts {
   json::object transformers_info;  // Models; empty when there is none.
   std::string mask_token;          // Models.
   json::value eval_results;        // Models: the array of `evalResults`, or null.
-  cards::FileTally tally;          // Of all files. Only written, see TalliedFiles.
+  cards::FileTally tally;          // Of all files. Only written: read by load_tally.
   std::vector<std::string> paths;  // All files, sorted: `siblings` of lists. Only read.
   uint64_t main_bytes = 0;         // Sum of the files' sizes.
   // From headers of weight files, by a task; null until then and when there are none.

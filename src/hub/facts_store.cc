@@ -181,6 +181,20 @@ void update_links(db::Tx& tx, const Repo& repo, const RepoFacts& facts) {
   if (!added.empty()) tx.execute_many(kInsertLink, added);
 }
 
+/// With the commit that it is of: a program of before tallies, still ending its work beside this
+/// one, writes another commit and leaves the tally.
+std::string tally_text(const RepoFacts& facts) {
+  return facts.commit_oid + " " + facts.tally.to_text();
+}
+
+/// Nothing when it was counted for another commit, or by other rules.
+std::optional<cards::FileTally> tally_of_text(std::string_view text, std::string_view commit_oid) {
+  if (!text.starts_with(commit_oid)) return std::nullopt;
+  text.remove_prefix(commit_oid.size());
+  if (!text.starts_with(' ')) return std::nullopt;
+  return cards::FileTally::parse(text.substr(1));
+}
+
 db::Params facts_values(const std::string& repo_id, const RepoFacts& facts) {
   return {repo_id,
           facts.commit_oid,
@@ -192,7 +206,7 @@ db::Params facts_values(const std::string& repo_id, const RepoFacts& facts) {
           json::serialize(more_json(facts)),
           json::serialize(facts.card.card),
           json::serialize(facts.config),
-          facts.tally.to_text()};
+          tally_text(facts)};
 }
 
 }  // namespace
@@ -243,8 +257,10 @@ std::optional<std::string> why_facts_wrong(db::Tx& tx, const Repo& repo, const R
   if (!row) return "it has no facts";
   db::Params wanted = facts_values(repo.id, facts);
   for (size_t i = 0; i < wanted.size(); ++i) {
-    // Facts of before there were tallies have none until the next commit.
-    if (kFactsColumns[i] == "file_tally" && row->get_text(i).empty()) continue;
+    // One that is not built on is no fault: the next commit counts anew.
+    if (kFactsColumns[i] == "file_tally" && !tally_of_text(row->get_text(i), row->get_text(1))) {
+      continue;
+    }
     const int64_t* number = wanted[i].as_int();
     bool same =
         number != nullptr ? row->get_int(i) == *number : row->get_text(i) == *wanted[i].as_text();
@@ -300,7 +316,7 @@ void store_model_headers(db::Tx& tx, const std::string& repo_id, const std::stri
 std::optional<TalliedCommit> load_tally(db::Tx& tx, const std::string& repo_id) {
   auto row = tx.query_one(kTallyOfRepo, {repo_id});
   if (!row) return std::nullopt;
-  auto tally = cards::FileTally::parse(row->get_text(2));
+  auto tally = tally_of_text(row->get_text(2), row->get_text(0));
   if (!tally) return std::nullopt;
   return TalliedCommit{row->get_text(0),
                        {std::move(*tally), static_cast<uint64_t>(row->get_int(1))}};

@@ -147,7 +147,8 @@ IndexWork work_out_index(PathIndex& path_index, const Repo& repo, IndexSeen seen
     work.paths = path_index.work_out(git, options.rebuild ? "" : seen.indexed_oid, main_oid);
     work.paths.from_oid = seen.indexed_oid;
     if (main) {
-      bool known = !options.rebuild && seen.files && seen.files->commit_oid == seen.indexed_oid;
+      bool known = !options.rebuild && seen.files && !seen.indexed_oid.empty() &&
+                   seen.files->commit_oid == seen.indexed_oid;
       work.facts = facts_of_commit(git, repo.type, *main, known ? seen.files : std::nullopt);
     }
   }
