@@ -16,9 +16,9 @@
 // further (by sets): of the sources only the ids are read, from indexes that hold nothing else, and
 // what is in all of them is left. A few of these are looked up and sorted. Of more it is not known
 // what a page of them costs, looked up (all of them) or walked to (many, if they stand at the end
-// of the list): the walk, of ids only, is tried for about as long as the looking up would take.
-// With 450,000 models a page of 20 takes 20 ms so at most, but for conditions that are common each
-// and rare together. PostgreSQL is spared the ids' way to this process.
+// of the list): the walk, of ids only, is tried for about as long as the looking up would take. What is dear
+// still are conditions that are common each and rare together: both lists are read then.
+// PostgreSQL is spared the ids' way to this process.
 //
 // CROSS JOIN keeps SQLite to the order of the tables; PostgreSQL plans by its statistics.
 
@@ -80,7 +80,7 @@ constexpr std::string_view kOfIds =
 constexpr int64_t kManyMax = 100'000;  // Larger sources are not told apart.
 // A source that is this many times larger than what is left is not worth reading: the conditions
 // tell as much of each.
-constexpr size_t kReadOfOne = 10;
+constexpr size_t kReadOfOne = 4;
 
 /// A local app that people run models with, and the tag of what it reads. Source: the list of local
 /// apps in @huggingface/tasks.
@@ -382,7 +382,8 @@ class PageQuery {
  private:
   std::vector<ListHit> by_statements() {
     if (const Source* few = smallest(tx_, sources_, effort_.few_max)) return by_source(*few);
-    if (auto hits = by_stretch()) return std::move(*hits);
+    auto distance = std::max(effort_.few_max, page_size() * effort_.stretch_of_page);
+    if (auto hits = by_stretch(distance)) return std::move(*hits);
     const Source* source = smallest(tx_, sources_, kManyMax);
     return by_source(source != nullptr ? *source : sources_.front());
   }
@@ -390,7 +391,10 @@ class PageQuery {
   std::vector<ListHit> by_sets() {
     const Source* source = smallest(tx_, sources_, effort_.set_max);
     if (source == nullptr) {
-      if (auto hits = by_stretch()) return std::move(*hits);
+      if (auto hits =
+              by_stretch(std::max(effort_.set_stretch, page_size() * effort_.stretch_of_page))) {
+        return std::move(*hits);
+      }
       source = smallest(tx_, sources_, kManyMax);
       if (source == nullptr) return by_source(sources_.front());
     }
@@ -429,8 +433,8 @@ class PageQuery {
   }
 
   /// By order, over a stretch; nothing when that does not fill the page.
-  std::optional<std::vector<ListHit>> by_stretch() {
-    auto last = further_on(std::max(effort_.few_max, page_size() * effort_.stretch_of_page));
+  std::optional<std::vector<ListHit>> by_stretch(int64_t distance) {
+    auto last = further_on(distance);
     auto hits = by_order(last);
     if (last && hits.size() < limit_) return std::nullopt;
     return hits;
