@@ -12,12 +12,13 @@
 // the walk by order is tried over a stretch; a page that is not full by then tells that few hold
 // all conditions, and the smallest source is read. Both find the same.
 //
-// SQLite, where a row that is looked up costs forty times one that is next in an index, goes
-// further (by sets): of the sources only the ids are read, from indexes that hold nothing else, and
-// what is in all of them is left. A few of these are looked up and sorted. Of more it is not known
-// what a page of them costs, looked up (all of them) or walked to (many, if they stand at the end
-// of the list): the walk, of ids only, is tried for about as long as the looking up would take. What is dear
-// still are conditions that are common each and rare together: both lists are read then.
+// SQLite, where a row that is looked up costs seventy times one that is next in an index (8 µs and
+// 0.1 µs with 600,000 repositories, whose pages its cache does not hold), goes further (by sets):
+// of the sources only the ids are read, from indexes that hold nothing else, and what is in all of
+// them is left. A few of these are looked up and sorted. Of more it is not known what a page of
+// them costs, looked up (all of them) or walked to (many, if they stand at the end of the list):
+// the walk, of ids only, is tried for about as long as the looking up would take. Dear are still
+// conditions that are common each and rare together: up to 100,000 ids are read of each.
 // PostgreSQL is spared the ids' way to this process.
 //
 // CROSS JOIN keeps SQLite to the order of the tables; PostgreSQL plans by its statistics.

@@ -40,7 +40,7 @@ struct ListEffort {
       20;  // … and rows walked for each that the page wants, at least few_max.
   // By sets the same, where ids are quickly read and a row that is looked up is dear.
   int64_t set_max = 20'000;
-  int64_t set_stretch = 2000;  // Rows, and at least those of the page.
+  int64_t set_stretch = 800;  // Rows, and at least those of the page.
   // How many that are left are looked at and sorted without a walk before that, …
   size_t sorted_max = 300;
   int64_t walk_of_one = 25;  // … and rows of such a walk for each of those that are left.
