@@ -85,6 +85,17 @@ void Tx::for_each(std::string_view sql, const Params& params,
   run_query(sql, params, on_row, Fetch::kStreamed);
 }
 
+void Tx::for_each_text(std::string_view sql, const Params& params,
+                       const std::function<bool(std::string_view)>& on_text) {
+  run_texts(sql, params, on_text);
+}
+
+void Tx::run_texts(std::string_view sql, const Params& params, const OnText& on_text) {
+  run_query(
+      sql, params, [&on_text](const Row& row) { return on_text(row.get_text(0)); },
+      Fetch::kStreamed);
+}
+
 Error internal_error(const std::string& what) {
   return Error(ErrorKind::kInternal, "The server made a mistake with its database.",
                {.detail = what});

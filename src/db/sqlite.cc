@@ -255,6 +255,16 @@ class SqliteTx : public Tx {
     });
   }
 
+  void run_texts(std::string_view sql, const Params& params, const OnText& on_text) override {
+    run(sql, params, [&](sqlite3_stmt* stmt) {
+      if (sqlite3_column_type(stmt, 0) != SQLITE_TEXT) {
+        throw internal_error("not a text: " + std::string(sql));
+      }
+      const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(stmt, 0));
+      return on_text({text, static_cast<size_t>(sqlite3_column_bytes(stmt, 0))});
+    });
+  }
+
   void run_script(std::string_view sql) override { connection_.script(std::string(sql)); }
 
   template <typename OnStep>

@@ -1,9 +1,15 @@
 // Whichever way a page is looked for, it is the same page; and names are found by each of their
 // parts.
 
+#include <algorithm>
+#include <random>
+#include <set>
+#include <tuple>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "hub/downloads_store.h"
 #include "hub/hub_test_data.h"
 #include "hub/listing_store.h"
 #include "hub/repository_store.h"
@@ -15,9 +21,29 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr ListEffort kReadsSources = {.few_max = 1000, .stretch_of_page = 20};
-constexpr ListEffort kWalksToTheEnd = {.few_max = 1, .stretch_of_page = 1000};
-constexpr ListEffort kWalksAndGivesUp = {.few_max = 1, .stretch_of_page = 1};
+using Way = ListEffort::Way;
+constexpr ListEffort kReadsSources = {
+    .way = Way::kStatements, .few_max = 1000, .stretch_of_page = 20};
+constexpr ListEffort kWalksToTheEnd = {
+    .way = Way::kStatements, .few_max = 1, .stretch_of_page = 1000};
+constexpr ListEffort kWalksAndGivesUp = {
+    .way = Way::kStatements, .few_max = 1, .stretch_of_page = 1};
+// By sets: all that is left is sorted; is walked to; is walked to for a few rows, then sorted; and
+// so after a walk over a stretch.
+constexpr ListEffort kSortsSets = {.way = Way::kSets, .set_max = 1000, .sorted_max = 1000};
+constexpr ListEffort kWalksToSets = {
+    .way = Way::kSets, .set_max = 1000, .sorted_max = 0, .walk_of_one = 1000};
+constexpr ListEffort kWalksToSetsAndGivesUp = {
+    .way = Way::kSets, .set_max = 1000, .sorted_max = 0, .walk_of_one = 1};
+constexpr ListEffort kWalksThenSets = {.way = Way::kSets,
+                                       .stretch_of_page = 1,
+                                       .set_max = 1,
+                                       .set_stretch = 1,
+                                       .sorted_max = 3,
+                                       .walk_of_one = 2};
+constexpr ListEffort kEfforts[] = {
+    kReadsSources, kWalksToTheEnd,         kWalksAndGivesUp, kSortsSets,
+    kWalksToSets,  kWalksToSetsAndGivesUp, kWalksThenSets,   {}};
 
 Repo add_row(TestHub& hub, const std::string& name, const std::function<void(Repo&)>& change = {}) {
   Repo repo;
@@ -31,13 +57,13 @@ Repo add_row(TestHub& hub, const std::string& name, const std::function<void(Rep
 }
 
 std::vector<std::string> found(TestHub& hub, const std::string& query, const ListEffort& effort,
-                               size_t page_size = 5) {
+                               size_t page_size = 5, const ListScope& scope = {}) {
   std::vector<std::string> ids;
   ListRequest request = ListRequest::parse(RepoType::kModel, Query(query));
   hub.database.read([&](db::Tx& tx) {
     std::optional<ListPosition> after;
     while (true) {
-      auto hits = query_list(tx, request, {}, after, page_size, name_search(), effort);
+      auto hits = query_list(tx, request, scope, after, page_size, name_search(), effort);
       for (const ListHit& hit : hits) ids.push_back(hit.position.id);
       if (hits.size() < page_size) return;
       after = hits.back().position;
@@ -71,12 +97,190 @@ TEST(ListingQuery, EachWayFindsTheSamePages) {
                                "id", "likes&direction=1"}) {
         std::string query = std::string(conditions) + "&sort=" + sort;
         auto wanted = found(hub, query, kReadsSources);
-        EXPECT_EQ(found(hub, query, kWalksToTheEnd), wanted) << query;
-        EXPECT_EQ(found(hub, query, kWalksAndGivesUp), wanted) << query;
+        for (const ListEffort& effort : kEfforts) {
+          EXPECT_EQ(found(hub, query, effort), wanted) << query;
+        }
       }
     }
     EXPECT_EQ(found(hub, "filter=third", kWalksAndGivesUp).size(), 18);
     EXPECT_EQ(found(hub, "author=alice&search=ert", kWalksAndGivesUp).size(), 27);
+  });
+}
+
+/// A repository as this test made it, and what a list must say of it by looking at it alone.
+struct Made {
+  Repo repo;
+  std::set<std::string> tags;
+  std::string pipeline_tag;
+  int64_t parameter_count = -1;
+  int64_t main_bytes = 0;
+  int64_t downloads = 0;
+  bool listed = true;  // Neither deleted nor without facts
+
+  bool fits(const ListRequest& request, const ListScope& scope) const {
+    std::string key = repo.repo_id.key();
+    auto in_name = [&](const std::string& word) { return key.find(to_lower(word)) != key.npos; };
+    auto has_tag = [&](const std::string& tag) { return tags.contains(tag); };
+    return listed && repo.type == request.type &&
+           (!repo.is_private || scope.everything ||
+            std::ranges::find(scope.namespace_ids, repo.namespace_id) !=
+                scope.namespace_ids.end()) &&
+           std::ranges::all_of(request.searches, in_name) &&
+           std::ranges::all_of(request.tags, has_tag) &&
+           (!request.author || key.starts_with(to_lower(*request.author) + "/")) &&
+           (!request.pipeline_tag || pipeline_tag == *request.pipeline_tag) &&
+           (!request.gated || (repo.gated != Gated::kNo) == *request.gated) &&
+           (!request.parameters_min || parameter_count >= *request.parameters_min) &&
+           (!request.parameters_max ||
+            (parameter_count >= 0 && parameter_count <= *request.parameters_max));
+  }
+  std::tuple<int64_t, std::string, std::string> place(SortKey key) const {
+    switch (key) {
+      case SortKey::kTrending:
+      case SortKey::kDownloads:
+        return {downloads, "", repo.id};
+      case SortKey::kLastModified:
+        return {repo.updated_ms, "", repo.id};
+      case SortKey::kCreatedAt:
+        return {repo.created_ms, "", repo.id};
+      case SortKey::kLikes:
+      case SortKey::kLikesMonth:
+        return {repo.likes, "", repo.id};
+      case SortKey::kParameters:
+        return {parameter_count, "", repo.id};
+      case SortKey::kMainSize:
+        return {main_bytes, "", repo.id};
+      case SortKey::kId:
+        return {0, repo.repo_id.key(), repo.id};
+    }
+    return {};
+  }
+};
+
+class RandomLists {
+ public:
+  explicit RandomLists(TestHub& hub) : hub_(hub) {
+    for (int i = 0; i < 250; ++i) make(i);
+  }
+
+  /// Conditions of several kinds, of which some leave nothing and some nearly all.
+  std::string query() {
+    std::string text = "sort=" +
+                       any({"trendingScore", "lastModified", "createdAt", "downloads", "likes",
+                            "num_parameters", "mainSize", "id"}) +
+                       "&direction=" + any({"1", "-1"});
+    if (one_of(2)) text += "&search=" + any(kWords);
+    if (one_of(5)) text += "&search=" + any({"er", "lama-", "t-1", "ac", "zzzz", "alice/b", "%"});
+    if (one_of(2)) text += "&filter=" + any(kTags);
+    if (one_of(3)) text += "&filter=" + any(kTags);
+    if (one_of(4)) text += "&author=" + any({"alice", "Acme", "bob", "nobody", "al_ce"});
+    if (one_of(5)) text += "&pipeline_tag=" + any({"text-generation", "fill-mask", "other"});
+    if (one_of(5)) text += "&gated=" + any({"true", "false"});
+    if (one_of(5)) text += "&num_parameters=" + any({"min:2", "max:4", "min:1,max:3", "min:9"});
+    return text;
+  }
+
+  std::vector<std::string> expected(const ListRequest& request, const ListScope& scope) const {
+    std::vector<const Made*> fitting;
+    for (const Made& made : all_) {
+      if (made.fits(request, scope)) fitting.push_back(&made);
+    }
+    std::ranges::sort(fitting, [&](const Made* a, const Made* b) {
+      return request.ascending ? a->place(request.sort) < b->place(request.sort)
+                               : b->place(request.sort) < a->place(request.sort);
+    });
+    std::vector<std::string> ids;
+    for (const Made* made : fitting) ids.push_back(made->repo.id);
+    return ids;
+  }
+
+  bool one_of(size_t count) { return random_() % count == 0; }
+  ListScope scope() {
+    switch (random_() % 3) {
+      case 0:
+        return {};
+      case 1:
+        return {.namespace_ids = {hub_.bob.user_id}};
+      default:
+        return {.everything = true};
+    }
+  }
+
+ private:
+  inline static const std::vector<std::string> kWords = {"bert", "llama", "tiny", "t5"};
+  inline static const std::vector<std::string> kTags = {"all", "half", "third", "rare", "none"};
+
+  std::string any(const std::vector<std::string>& texts) { return texts[random_() % texts.size()]; }
+
+  void make(int number) {
+    Made made;
+    std::string name = any({"alice", "alice", "acme", "bob"}) + "/" + any(kWords) + "-" +
+                       any(kWords) + "-" + std::to_string(number);
+    made.repo = add_row(hub_, name, [&](Repo& row) {
+      if (one_of(4)) row.type = RepoType::kDataset;
+      row.likes = static_cast<int64_t>(random_() % 5);
+      row.created_ms += static_cast<int64_t>(random_() % 100);
+      row.updated_ms += static_cast<int64_t>(random_() % 10);
+      row.is_private = one_of(5);
+      if (name.starts_with("bob/")) row.namespace_id = hub_.bob.user_id;
+      if (one_of(6)) row.gated = Gated::kManual;
+    });
+    std::string card = "---\ntags: [all";
+    if (one_of(2)) card += ", half";
+    if (one_of(3)) card += ", third";
+    if (one_of(40)) card += ", rare";
+    card += "]\n";
+    if (one_of(2)) card += "pipeline_tag: " + any({"text-generation", "fill-mask"}) + "\n";
+    RepoFacts facts = derive_facts(made.repo.type, "c0ffee", {}, {{"README.md", card + "---\n"}});
+    facts.main_bytes = random_() % 4;
+    made.tags = {facts.card.tags.begin(), facts.card.tags.end()};
+    made.pipeline_tag = facts.card.pipeline_tag;
+    made.main_bytes = static_cast<int64_t>(facts.main_bytes);
+    made.downloads = one_of(2) ? 0 : static_cast<int64_t>(random_() % 30);
+    if (one_of(2)) made.parameter_count = static_cast<int64_t>(random_() % 6);
+    bool has_facts = !one_of(15);
+    bool deleted = one_of(15);
+    made.listed = has_facts && !deleted;
+    hub_.database.write([&](db::Tx& tx) {
+      if (!has_facts) return;
+      index_repo(tx, made.repo, facts);
+      if (made.parameter_count >= 0) {
+        ModelHeaders headers;
+        headers.safetensors = {{"total", made.parameter_count}};
+        store_model_headers(tx, made.repo.id, "c0ffee", headers);
+      }
+      if (made.downloads > 0) {
+        add_downloads(tx, {{made.repo.id, "2026-01-02", made.downloads}});
+      }
+    });
+    if (deleted) {
+      hub_.database.write(
+          [&](db::Tx& tx) { EXPECT_TRUE(mark_repo_deleted(tx, made.repo.id, 1, 2)); });
+    }
+    all_.push_back(std::move(made));
+  }
+
+  TestHub& hub_;
+  std::mt19937 random_{20};
+  std::vector<Made> all_;
+};
+
+TEST(ListingQuery, EachWayFindsWhatLookingAtEachRepositoryFinds) {
+  for_each_hub([](TestHub& hub) {
+    RandomLists lists(hub);
+    size_t found_count = 0;
+    for (int i = 0; i < 60; ++i) {
+      std::string query = lists.query();
+      ListScope scope = lists.scope();
+      auto wanted = lists.expected(ListRequest::parse(RepoType::kModel, Query(query)), scope);
+      found_count += wanted.size();
+      for (const ListEffort& effort : kEfforts) {
+        size_t page_size = i % 2 == 0 ? 7 : 50;
+        EXPECT_EQ(found(hub, query, effort, page_size, scope), wanted)
+            << query << ", way " << &effort - kEfforts;
+      }
+    }
+    EXPECT_GT(found_count, 300);
   });
 }
 
