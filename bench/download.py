@@ -1,6 +1,7 @@
 """A large file down: whole from disk, reconstructed from chunks, and by hf-xet, beside nginx with sendfile."""
 
 import hashlib
+import itertools
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from lib import environments  # noqa: E402
 
 chosen = measure.options(__doc__)
 SIZES_MIB = (8,) if chosen.quick else (10, 100, 1024)
+COPIES = 1 if chosen.quick else 5
 
 
 def sha256_of(command: list[str]) -> str:
@@ -48,7 +50,7 @@ def upload_by_xet(hub: measure.Hub, repo: str, path: str, file: str) -> None:
 def main() -> None:
     table = measure.Table(
         "10-download", "A large file down", command=chosen.command,
-        note="Random bytes, warm in the page cache; curl fetches them, hf-xet into an empty cache. The hub has compared the bytes of a whole "
+        note="Random bytes, five files of each size, warm in the page cache; curl fetches them, hf-xet into an empty cache. The hub has compared the bytes of a whole "
              "file with their sums within the last ten minutes, as it does before the first of many downloads (`first`, once). "
              "`Reconstructed` is a Xet file by plain HTTP. CPU seconds of the server a GiB; medians, least and most.",
         columns=["how", "MiB", "Hearth, CPU s/GiB", "nginx, CPU s/GiB", "ratio nginx/Hearth", "goal", "met", "Hearth, MiB/s", "nginx, MiB/s"])
@@ -58,24 +60,30 @@ def main() -> None:
         repo = content.create_repo(hub, "large")
         peer = measure.Nginx(files)
         for size_mib in SIZES_MIB:
-            file = files / f"{size_mib}.bin"
-            sha256 = content.random_file(file, size_mib * measure.MIB)
-            content.upload_lfs(hub, repo, f"whole-{size_mib}.bin", file, sha256)
-            whole = f"{hub.url}/{repo}/resolve/main/whole-{size_mib}.bin"
+            # Several of the same size: how a file lies in memory makes a difference of a half.
+            names = [f"{size_mib}-{number}.bin" for number in range(COPIES)]
+            sums = [content.random_file(files / name, size_mib * measure.MIB) for name in names]
+            for name, sha256 in zip(names, sums):
+                content.upload_lfs(hub, repo, name, files / name, sha256)
+            wholes = [f"{hub.url}/{repo}/resolve/main/{name}" for name in names]
+            peers = [f"{peer.url}/{name}" for name in names]
             mixed = files / f"{size_mib}-xet.bin"
             xet_sha256 = content.random_file(mixed, size_mib * measure.MIB)
             upload_by_xet(hub, repo, f"xet-{size_mib}.bin", str(mixed))
             xet = f"{hub.url}/{repo}/resolve/main/xet-{size_mib}.bin"
-            first = measure.spent(hub.pid, lambda: curl(whole))
+            first = measure.spent(hub.pid, lambda: curl(wholes[0]))
             table.add("whole, first", size_mib, f"{first.cpu_s * 1024 / size_mib:.2f}", "", "", *measure.NO_GOAL, f"{size_mib / first.wall_s:,.0f}", "")
-            for url, wanted in ((whole, sha256), (xet, xet_sha256)):
+            for url, wanted in (*zip(wholes, sums), (xet, xet_sha256)):
                 if sha256_of(["curl", "-sf", url]) != wanted:
                     raise RuntimeError(f"{url} gave other bytes")
+            turns = {"whole": itertools.cycle(wholes), "peer": itertools.cycle(peers)}
             seen = measure.in_turn(chosen.rounds, {
-                "whole": lambda: measure.spent(hub.pid, lambda: curl(whole)),
-                "peer": lambda: measure.spent(peer.pid, lambda: curl(f"{peer.url}/{size_mib}.bin")),
-                "reconstructed": lambda: measure.spent(hub.pid, lambda: curl(xet)),
-                "hf-xet": lambda: measure.spent(hub.pid, lambda: fetch_by_xet(hub, repo, f"xet-{size_mib}.bin"))})
+                "whole": lambda: measure.spent(hub.pid, lambda: curl(next(turns["whole"]))),
+                "peer": lambda: measure.spent(peer.pid, lambda: curl(next(turns["peer"]))),
+                "reconstructed": lambda: measure.spent(hub.pid, lambda: curl(xet))})
+            # Not in turn with the others: what the client writes would go to the disk while the next is measured.
+            seen["hf-xet"] = [measure.spent(hub.pid, lambda: fetch_by_xet(hub, repo, f"xet-{size_mib}.bin")) for _ in range(chosen.rounds)]
+            os.sync()
             per_gib = {way: [max(one.cpu_s, 0.005) * 1024 / size_mib for one in spent] for way, spent in seen.items()}
             speed = {way: measure.median([size_mib / one.wall_s for one in spent]) for way, spent in seen.items()}
             for way in ("whole", "reconstructed", "hf-xet"):
