@@ -65,9 +65,13 @@ def _row(cells: list[str]) -> str:
 
 
 def _commit() -> str:
-    named = subprocess.run(["git", "describe", "--always", "--abbrev=10", "--dirty=+", "--exclude=*"], cwd=ROOT,
-                           capture_output=True, text=True)
-    return named.stdout.strip() or "unknown"
+    """HEAD, with a "+" where something has changed since. What a former section wrote into docs/ does not count: it
+    changes no figure."""
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)docs/figures", ":(exclude)docs/*.md")
+    head = git("rev-parse", "--short=10", "HEAD")
+    return f"{head}{'+' if changed else ''}" if head else "unknown"
 
 
 def _machine() -> str:
