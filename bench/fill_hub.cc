@@ -121,6 +121,9 @@ class Filler {
         std::fprintf(stderr, "%zu of %zu\n", done + kBatch, count_);
       }
     }
+    // As the hub's own task does within a minute of each creation.
+    while (instance_.list_sets.write_some() > 0) {
+    }
   }
 
  private:

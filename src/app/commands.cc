@@ -354,6 +354,7 @@ CheckedPart rebuild_all(Instance& instance) {
     after = page.back().id;
   }
   instance.parts.ledger.rebuild_sums();
+  instance.list_sets.rebuild();
   return part;
 }
 

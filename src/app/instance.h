@@ -17,6 +17,7 @@
 #include "hub/gc.h"
 #include "hub/installation.h"
 #include "hub/likes.h"
+#include "hub/list_sets.h"
 #include "hub/listing.h"
 #include "hub/parts.h"
 #include "hub/scrub.h"
@@ -53,6 +54,7 @@ class Instance {
   hub::GarbageCollector gc;
   hub::Scrubber scrubber;
   hub::Listing listing;
+  hub::ListSets list_sets;
   hub::Downloads downloads;
   hub::Likes likes;
   api::RateLimiter rate_limiter;

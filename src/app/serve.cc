@@ -229,6 +229,7 @@ int serve(const Settings& settings) {
     instance.blobs.remove_stale_uploads(now_ms, kStaleUploadMs);
     instance.gc.enqueue_if_due(int64_t{instance.settings.gc_interval_hours} * 3600 * 1000);
     instance.scrubber.enqueue_if_due();
+    instance.list_sets.enqueue_if_due();
   });
 
   if (instance.accounts.needs_setup()) {

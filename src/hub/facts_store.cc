@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "db/db.h"
+#include "hub/list_sets.h"
 #include "hub/listing.h"
 #include "hub/search.h"
 
@@ -142,7 +143,9 @@ void update_tags(db::Tx& tx, const std::string& repo_id, const std::vector<std::
   if (!gone.empty()) tx.execute_many(kDeleteTag, gone);
   std::vector<db::Params> added;
   for (const std::string& tag : wanted) added.push_back({repo_id, tag});
-  if (!added.empty()) tx.execute_many(kInsertTag, added);
+  if (added.empty()) return;
+  tx.execute_many(kInsertTag, added);
+  note_list_change(tx, repo_id);
 }
 
 void add_links(std::set<std::pair<std::string, std::string>>& links, const std::string& kind,
@@ -178,7 +181,9 @@ void update_links(db::Tx& tx, const Repo& repo, const RepoFacts& facts) {
   if (!gone.empty()) tx.execute_many(kDeleteLink, gone);
   std::vector<db::Params> added;
   for (const auto& [kind, key] : wanted) added.push_back({repo.id, kind, key});
-  if (!added.empty()) tx.execute_many(kInsertLink, added);
+  if (added.empty()) return;
+  tx.execute_many(kInsertLink, added);
+  note_list_change(tx, repo.id);
 }
 
 /// With the commit that it is of: a program of before tallies, still ending its work beside this
@@ -279,6 +284,7 @@ std::optional<std::string> why_facts_wrong(db::Tx& tx, const Repo& repo, const R
   if (!is_name_indexed(tx, repo.id, repo.repo_id.key())) {
     return "searches do not find it by each part of its name";
   }
+  if (auto why = why_sets_wrong(tx, repo)) return why;
   auto rank = tx.query_one(kRankOfRepo, {repo.id});
   if (!rank || rank->get_text(0) != to_string(repo.type) ||
       rank->get_text(1) != storable(facts.card.pipeline_tag) ||

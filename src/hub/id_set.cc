@@ -23,8 +23,7 @@ void IdSet::add(std::string_view id) {
   if (entries_.size() * 2 >= slots_.size()) grow();
   entries_.push_back({.hash = hash_of(id),
                       .begin = static_cast<uint32_t>(text_.size()),
-                      .length = static_cast<uint32_t>(id.size()),
-                      .seen = false});
+                      .length = static_cast<uint32_t>(id.size())});
   text_ += id;
   put(static_cast<uint32_t>(entries_.size() - 1));
 }
@@ -38,21 +37,6 @@ size_t IdSet::find(std::string_view id) const {
     if (entry.hash == hash && text(entry) == id) return slots_[at] - 1;
   }
   return kNone;
-}
-
-void IdSet::see(std::string_view id) {
-  if (size_t found = find(id); found != kNone) entries_[found].seen = true;
-}
-
-void IdSet::keep_seen() {
-  std::erase_if(entries_, [](const Entry& entry) { return !entry.seen; });
-  forget_seen();
-  std::ranges::fill(slots_, 0);
-  for (uint32_t i = 0; i < entries_.size(); ++i) put(i);
-}
-
-void IdSet::forget_seen() {
-  for (Entry& entry : entries_) entry.seen = false;
 }
 
 std::vector<std::string> IdSet::ids() const {

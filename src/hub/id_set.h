@@ -1,5 +1,5 @@
 #pragma once
-// Ids of repositories that lists are cut out of: read from one index, held against others.
+// Ids of repositories that a list is cut out of.
 
 #include <cstdint>
 #include <string>
@@ -17,12 +17,6 @@ class IdSet {
   bool contains(std::string_view id) const { return find(id) != kNone; }
   size_t size() const { return entries_.size(); }
 
-  /// Marks the id, if it is there: see keep_seen.
-  void see(std::string_view id);
-  /// Leaves what was seen since the last keep_seen or forget_seen.
-  void keep_seen();
-  void forget_seen();
-
   /// In the order in which they were added.
   std::vector<std::string> ids() const;
 
@@ -31,7 +25,6 @@ class IdSet {
     uint64_t hash;
     uint32_t begin;  // In text_
     uint32_t length;
-    bool seen;
   };
 
   static constexpr size_t kNone = SIZE_MAX;

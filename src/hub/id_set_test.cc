@@ -12,7 +12,6 @@ TEST(IdSet, IsWhatASetOfTextsIs) {
   std::mt19937 random(7);
   IdSet ids;
   EXPECT_FALSE(ids.contains("none yet"));
-  ids.keep_seen();
   EXPECT_EQ(ids.size(), 0u);
   std::set<std::string> wanted;
   auto compare = [&] {
@@ -29,17 +28,6 @@ TEST(IdSet, IsWhatASetOfTextsIs) {
       ids.add(id);
       wanted.insert(id);
     }
-    compare();
-    ids.see("0");
-    ids.forget_seen();  // Then none counts as seen.
-    std::set<std::string> seen;
-    for (int i = 0; i < 20'000; ++i) {
-      std::string id = std::to_string(random() % 40'000);  // Some are not there.
-      ids.see(id);
-      if (wanted.contains(id)) seen.insert(id);
-    }
-    ids.keep_seen();
-    wanted = std::move(seen);
     compare();
   }
 }

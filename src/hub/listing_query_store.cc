@@ -12,26 +12,23 @@
 // the walk by order is tried over a stretch; a page that is not full by then tells that few hold
 // all conditions, and the smallest source is read. Both find the same.
 //
-// SQLite, where a row that is looked up costs seventy times one that is next in an index (8 µs and
-// 0.1 µs with 600,000 repositories, whose pages its cache does not hold), goes further (by sets):
-// of the sources only the ids are read, from indexes that hold nothing else, and what is in all of
-// them is left. A few of these are looked up and sorted. Of more it is not known what a page of
-// them costs, looked up (all of them) or walked to (many, if they stand at the end of the list):
-// the walk, of ids only, is tried for about as long as the looking up would take. Dear are still
-// conditions that are common each and rare together: up to 100,000 ids are read of the
-// smallest, and four times as many of each other one.
-// PostgreSQL is spared the ids' way to this process.
+// Two common tags cost either way tens of thousands of rows. So where hub/list_sets knows the
+// conditions (all but counts of parameters, and words of one letter) it is asked first (by
+// numbers): how many are left is then known before anything is read. Few are looked up and sorted.
+// Of many a stretch of the list holds a page; of those between, the ids are read, and the walk by
+// order, of ids only, goes from one of them to the next. What the sets do not tell of yet is looked
+// at too.
 //
 // CROSS JOIN keeps SQLite to the order of the tables; PostgreSQL plans by its statistics.
 
 #include <algorithm>
-#include <functional>
 #include <iterator>
 #include <string_view>
 #include <utility>
 
 #include "base/text.h"
 #include "hub/id_set.h"
+#include "hub/list_sets.h"
 #include "hub/listing_store.h"
 
 namespace hearth::hub {
@@ -80,9 +77,11 @@ constexpr std::string_view kOfIds =
     " AND r.type || '' = ? AND r.deleted_ms IS NULL";
 
 constexpr int64_t kManyMax = 100'000;  // Larger sources are not told apart.
-// A source that is this many times larger than what is left is not worth reading: the conditions
-// tell as much of each.
-constexpr size_t kReadOfOne = 4;
+// Looking a row up in the order of the list costs as much as reading so many ids of numbers that
+// follow each other (8 and 0.5 µs on SQLite with 600,000 repositories).
+constexpr int64_t kIdsOfARow = 16;
+// A stretch that holds a page on average, so many times over, holds it mostly.
+constexpr int64_t kStretchOfAverage = 3;
 
 /// A local app that people run models with, and the tag of what it reads. Source: the list of local
 /// apps in @huggingface/tasks.
@@ -217,6 +216,26 @@ std::vector<Source> sources_of(const ListRequest& request, const RepoSearch& sea
          {type, request.parameters_min.value_or(0), request.parameters_max.value_or(INT64_MAX)}});
   }
   return sources;
+}
+
+/// What hub/list_sets knows of the request.
+std::vector<std::string> conditions_of(const ListRequest& request, const RepoSearch& search) {
+  std::vector<std::string> conditions;
+  if (request.author) conditions.push_back(list_condition::author(request.type, *request.author));
+  for (const auto& [kind, ids] : {std::pair("model", &request.linked_models),
+                                  std::pair("dataset", &request.linked_datasets)}) {
+    for (const std::string& id : *ids) conditions.push_back(list_condition::link(kind, id));
+  }
+  if (request.gated == true) conditions.push_back(list_condition::gated(request.type));
+  for (const std::string& tag : all_tags(request)) {
+    conditions.push_back(list_condition::tag(request.type, tag));
+  }
+  for (const std::string& word : request.searches) {
+    for (const std::string& part : search.parts(word)) {
+      conditions.push_back(list_condition::name_part(request.type, part));
+    }
+  }
+  return conditions;
 }
 
 int64_t count_of(db::Tx& tx, const Source& source, int64_t count_max) {
@@ -380,9 +399,10 @@ class PageQuery {
   std::vector<ListHit> run() {
     if (nothing_can_match()) return {};
     if (sources_.empty()) return by_order(std::nullopt);
-    bool sets = effort_.way == ListEffort::Way::kSets ||
-                (effort_.way == ListEffort::Way::kOfEngine && tx_.engine() == db::Engine::kSqlite);
-    return sets ? by_sets() : by_statements();
+    if (effort_.way == ListEffort::Way::kNumbers) {
+      if (auto hits = by_numbers()) return std::move(*hits);
+    }
+    return by_statements();
   }
 
  private:
@@ -402,27 +422,29 @@ class PageQuery {
     return by_source(source != nullptr ? *source : sources_.front());
   }
 
-  std::vector<ListHit> by_sets() {
-    const Source* source = smallest(tx_, sources_, effort_.set_max);
-    if (source == nullptr) {
-      if (auto hits =
-              by_stretch(std::max(effort_.set_stretch, page_size() * effort_.stretch_of_page))) {
-        return std::move(*hits);
-      }
-      source = smallest(tx_, sources_, kManyMax);
-      if (source == nullptr) {
-        // All are very common: what a look-up of each would cost is worth a far longer stretch.
-        for (int64_t distance : {effort_.few_max, kManyMax / 4}) {
-          if (auto hits = by_stretch(distance)) return std::move(*hits);
-        }
-        return by_source(sources_.front());
+  /// Nothing when the sets do not tell of the conditions, or of too many repositories.
+  std::optional<std::vector<ListHit>> by_numbers() {
+    std::vector<std::string> conditions = conditions_of(request_, search_);
+    if (conditions.empty()) return std::nullopt;
+    auto noted = noted_repos(tx_, effort_.noted_max);
+    if (!noted) return std::nullopt;
+    auto left = repos_with_all(tx_, conditions, effort_.sorted_max);
+    if (!left) return std::nullopt;
+    auto count = static_cast<int64_t>(left->size());
+    bool many = left->size() > effort_.sorted_max;
+    if (many) {
+      int64_t distance = kStretchOfAverage * page_size() * numbered_count(tx_) / count;
+      if (distance < count / kIdsOfARow) {
+        if (auto hits = by_stretch(std::max(distance, effort_.stretch_min))) return hits;
       }
     }
-    IdSet left = ids_in_all(static_cast<size_t>(source - sources_.data()));
-    if (left.size() > effort_.sorted_max) {
-      if (auto hits = walk_to(left)) return std::move(*hits);
+    IdSet ids;
+    for (const std::string& id : *noted) ids.add(id);
+    for (const std::string& id : repo_ids_of(tx_, *left)) ids.add(id);
+    if (many) {
+      if (auto hits = walk_to(ids)) return hits;
     }
-    return by_ids(left.ids(), after_, page_size());
+    return by_ids(ids.ids(), after_, page_size());
   }
 
   int64_t page_size() const { return static_cast<int64_t>(limit_); }
@@ -482,39 +504,6 @@ class PageQuery {
     walk_.bound(statement, after, std::nullopt);
     walk_.end(statement, limit);
     return walk_.run(tx_, statement);
-  }
-
-  /// What is in the smallest source, and in the others as far as they are worth it.
-  IdSet ids_in_all(size_t smallest_index) {
-    std::swap(sources_.front(), sources_[smallest_index]);
-    // The small ones first: they leave less for the others to be held against.
-    std::sort(sources_.begin() + 1, sources_.end(),
-              [](const Source& a, const Source& b) { return a.count < b.count; });
-    IdSet left;
-    read_ids(sources_.front(), kManyMax, [&](std::string_view id) { left.add(id); });
-    for (size_t i = 1; i < sources_.size() && left.size() > effort_.sorted_max; ++i) {
-      auto most = static_cast<int64_t>(left.size() * kReadOfOne);
-      if (read_ids(sources_[i], most, [&](std::string_view id) { left.see(id); })) {
-        left.keep_seen();
-      } else {
-        left.forget_seen();
-      }
-    }
-    return left;
-  }
-
-  /// Whether these are all, and not more than `count_max`.
-  bool read_ids(const Source& source, int64_t count_max,
-                const std::function<void(std::string_view)>& on_id) {
-    Statement statement;
-    statement.add(source.counted.empty() ? source.sql : source.counted, source.values);
-    int64_t count = 0;
-    tx_.for_each_text(statement.sql(), statement.params(), [&](std::string_view id) {
-      if (++count > count_max) return false;
-      on_id(id);
-      return true;
-    });
-    return count <= count_max;
   }
 
   /// In the order of the list from one of `left` to the next, until the page is full; nothing when

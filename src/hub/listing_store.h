@@ -32,18 +32,18 @@ struct ListScope {
 /// How the way to a page is chosen; see hub/listing_query_store.cc. No choice changes what is
 /// found.
 struct ListEffort {
-  /// By sets: ids are read here and held against each other. By statements: the engine does all.
-  enum class Way { kOfEngine, kSets, kStatements };
-  Way way = Way::kOfEngine;
+  /// By numbers: hub/list_sets is asked first, where it knows. By statements: never.
+  enum class Way { kNumbers, kStatements };
+  Way way = Way::kNumbers;
   int64_t few_max = 4000;  // Repositories that one condition leaves, to be read at once …
   int64_t stretch_of_page =
       20;  // … and rows walked for each that the page wants, at least few_max.
-  // By sets the same, where ids are quickly read and a row that is looked up is dear.
-  int64_t set_max = 20'000;
-  int64_t set_stretch = 800;  // Rows, and at least those of the page.
-  // How many that are left are looked at and sorted without a walk before that, …
+  // By numbers: how many may be noted and looked at each time, …
+  size_t noted_max = 300;
+  // … how many that are left are looked at and sorted without a walk, …
   size_t sorted_max = 300;
-  int64_t walk_of_one = 25;  // … and rows of such a walk for each of those that are left.
+  int64_t stretch_min = 400;  // … rows walked at least in the hope of a page …
+  int64_t walk_of_one = 25;   // … and ids from one that is left to the next, on average.
 };
 
 /// Ids in the order of the list, after `after`, at most `limit`.

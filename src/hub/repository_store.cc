@@ -1,6 +1,7 @@
 #include "hub/repository_store.h"
 
 #include "hub/ledger_store.h"
+#include "hub/list_sets.h"
 #include "hub/search.h"
 
 namespace hearth::hub {
@@ -134,6 +135,7 @@ void update_repo_settings(db::Tx& tx, const Repo& repo) {
   constexpr std::string_view kSql =
       "UPDATE repo SET is_private = ?2, gated = ?3, discussions_disabled = ?4 WHERE id = ?1";
   tx.execute(kSql, {repo.id, repo.is_private, gated_text(repo.gated), repo.discussions_disabled});
+  if (repo.gated != Gated::kNo) note_list_change(tx, repo.id);
 }
 
 void rename_repo_row(db::Tx& tx, const Repo& repo, const RepoId& old_id, int64_t now_ms) {

@@ -34,12 +34,19 @@ class RepoSearch {
   virtual SearchCondition matching(std::string_view word) const = 0;
   /// Where to look for them, instead of at all repositories; a list takes the smallest.
   virtual std::vector<SearchSource> sources(std::string_view word) const = 0;
+  /// Parts that every name has which the word finds, as name_parts makes them; empty for a word
+  /// that is shorter than any.
+  virtual std::vector<std::string> parts(std::string_view word) const = 0;
 };
 
-/// Keeps name_gram in step with repo.name_key; for hub/repository_store and hub/facts_store.
+/// Keeps name_gram, and with it hub/list_sets, in step with repo.name_key; for hub/repository_store
+/// and hub/facts_store.
 void index_name(db::Tx& tx, std::string_view repo_id, std::string_view name_key);
 void forget_name(db::Tx& tx, std::string_view repo_id, std::string_view name_key);
 bool is_name_indexed(db::Tx& tx, std::string_view repo_id, std::string_view name_key);
+
+/// What hub/list_sets has sets of: every run of two to four letters, each once.
+std::vector<std::string> name_parts(std::string_view name_key);
 
 /// Finds by parts of `namespace/name`, without regard to case.
 const RepoSearch& name_search();

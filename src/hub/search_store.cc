@@ -2,6 +2,7 @@
 #include <cstdint>
 
 #include "base/text.h"
+#include "hub/list_sets.h"
 #include "hub/search.h"
 
 namespace hearth::hub {
@@ -9,6 +10,7 @@ namespace {
 
 // As migration 0020 has them.
 constexpr size_t kGramBytes = 4;
+constexpr size_t kPartBytesMin = 2;
 
 constexpr std::string_view kInsertGram =
     "INSERT INTO name_gram (gram, repo_id) VALUES (?1, ?2) ON CONFLICT (gram, repo_id) DO NOTHING";
@@ -58,17 +60,30 @@ class NameSearch final : public RepoSearch {
       if (!is_ascii(part)) return {{std::string(kOfGram), {part}, {}}};
       return {{std::string(kOfPart), {part, behind}, std::string(kRowsOfPart)}};
     }
-    // One after the other would do; those that overlap tell little more, and each is counted.
-    for (size_t i = 0; i + kGramBytes <= part.size(); i += kGramBytes / 2) {
-      found.push_back({std::string(kOfGram), {part.substr(i, kGramBytes)}, {}});
-    }
-    if (part.size() % 2 == 1) {
-      found.push_back({std::string(kOfGram), {part.substr(part.size() - kGramBytes)}, {}});
+    for (std::string& gram : grams_in(part)) {
+      found.push_back({std::string(kOfGram), {std::move(gram)}, {}});
     }
     return found;
   }
 
+  std::vector<std::string> parts(std::string_view word) const override {
+    std::string part = to_lower(word);
+    if (part.size() < kPartBytesMin) return {};
+    if (part.size() <= kGramBytes) return {part};
+    return grams_in(part);
+  }
+
  private:
+  /// Of at least kGramBytes. One after the other would do; those that overlap tell little more, and
+  /// each is counted.
+  static std::vector<std::string> grams_in(const std::string& part) {
+    std::vector<std::string> grams;
+    for (size_t i = 0; i + kGramBytes <= part.size(); i += kGramBytes / 2) {
+      grams.push_back(part.substr(i, kGramBytes));
+    }
+    if (part.size() % 2 == 1) grams.push_back(part.substr(part.size() - kGramBytes));
+    return grams;
+  }
   static bool is_ascii(std::string_view text) {
     return std::ranges::all_of(text, [](char c) { return static_cast<uint8_t>(c) < 0x7F; });
   }
@@ -81,6 +96,7 @@ void index_name(db::Tx& tx, std::string_view repo_id, std::string_view name_key)
   std::vector<db::Params> rows;
   for (const std::string& gram : grams_of(name_key)) rows.push_back({gram, repo_id});
   tx.execute_many(kInsertGram, rows);
+  note_list_change(tx, repo_id);
 }
 
 void forget_name(db::Tx& tx, std::string_view repo_id, std::string_view name_key) {
@@ -93,6 +109,18 @@ bool is_name_indexed(db::Tx& tx, std::string_view repo_id, std::string_view name
   auto grams = grams_of(name_key);
   int64_t there = tx.query_one(kCountGrams, {db::in_list(grams), repo_id})->get_int(0);
   return there == static_cast<int64_t>(grams.size());
+}
+
+std::vector<std::string> name_parts(std::string_view name_key) {
+  std::vector<std::string> parts;
+  for (size_t length = kPartBytesMin; length <= kGramBytes; ++length) {
+    for (size_t i = 0; i + length <= name_key.size(); ++i) {
+      parts.emplace_back(name_key.substr(i, length));
+    }
+  }
+  std::sort(parts.begin(), parts.end());
+  parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
+  return parts;
 }
 
 const RepoSearch& name_search() {

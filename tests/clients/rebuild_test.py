@@ -13,7 +13,7 @@ from huggingface_hub import HfApi
 from lib.server import Server
 
 DERIVED = ("xorb", "xorb_use", "xet_file", "dedup_chunk", "repo_lfs", "pointer", "path_entry", "path_index", "ref_head",
-           "ref_tag", "repo_facts", "repo_tag", "repo_link")
+           "ref_tag", "repo_facts", "repo_tag", "repo_link", "list_change", "list_set", "list_number")
 
 
 # What is wrong with a row, and what verify says of it. The rows of one list do not touch each other.
@@ -46,6 +46,7 @@ SORTED = [
     ("DELETE FROM path_entry WHERE path = 'w.bin'", "its path index lacks 'w.bin'"),
 ]
 LINKED = [("DELETE FROM repo_link", "its links to others")]
+SETS = [("DELETE FROM list_set WHERE condition = 'model tag license:mit'", 'lists of "model tag license:mit" do not find it')]
 
 
 def run_sql(server: Server, statement: str) -> None:
@@ -120,7 +121,7 @@ def test_each_row_that_differs_from_git_or_the_files_is_found_and_mended(own_ser
     assert api.model_info(repo_id).safetensors.total == 4
     clean = own_server.verify()
     assert clean.returncode == 0, clean.stdout
-    for damages in (LOST, WRONG, FALSE, SORTED, LINKED):
+    for damages in (LOST, WRONG, FALSE, SORTED, LINKED, SETS):
         for statement, _ in damages:
             run_sql(own_server, statement)
         found = own_server.verify()

@@ -1,0 +1,84 @@
+#pragma once
+// What lists ask for, as sets of repositories: two conditions that are common each and rare
+// together are two bitmaps held against each other.
+//
+// The sets follow after a while. Whoever changes what lists ask for notes the repository in the
+// same transaction; a task writes the noted ones into the sets, and until then a list looks at each
+// of them. So a set lacks no repository that is not noted. It may have one too many, which has lost
+// the tag since: a list looks at what it shows.
+//
+// Only the task writes sets, so that two commits never wait for each other about one.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hub/number_set.h"
+#include "hub/repo.h"
+
+namespace hearth::db {
+class Database;
+class Tx;
+}  // namespace hearth::db
+
+namespace hearth::hub {
+
+class TaskRunner;
+class Tasks;
+
+/// The names of sets. Any text may be asked for.
+namespace list_condition {
+std::string tag(RepoType type, std::string_view tag);
+/// As hub/search takes a name apart: in lower case.
+std::string name_part(RepoType type, std::string_view part);
+std::string author(RepoType type, std::string_view name);
+/// `kind`: as in repo_link. Spaces alone link to what lists ask for.
+std::string link(std::string_view kind, std::string_view target);
+std::string gated(RepoType type);
+}  // namespace list_condition
+
+/// For whoever changes a name, a tag, a link, the gate, or brings a repository back.
+void note_list_change(db::Tx& tx, std::string_view repo_id);
+
+/// The repositories that the sets do not tell of yet, each once; nothing when there are more.
+std::optional<std::vector<std::string>> noted_repos(db::Tx& tx, size_t count_max);
+
+/// Which of those that the sets tell of hold all conditions. Not all are looked at once no more
+/// than `enough` are left. Nothing when a set is damaged, which is logged.
+std::optional<NumberSet> repos_with_all(db::Tx& tx, const std::vector<std::string>& conditions,
+                                        uint64_t enough);
+
+/// The ids of these numbers, as far as they are repositories still.
+std::vector<std::string> repo_ids_of(db::Tx& tx, const NumberSet& numbers);
+
+/// About how many repositories there are, of all types.
+int64_t numbered_count(db::Tx& tx);
+
+/// What is wrong with the sets about this repository, in words for `hearth verify`; nothing when
+/// all is well, or the task has still to look at it.
+std::optional<std::string> why_sets_wrong(db::Tx& tx, const Repo& repo);
+
+/// Brings the sets up to date. One process at a time does; another one's try is undone and done
+/// again.
+class ListSets {
+ public:
+  ListSets(db::Database& database, Tasks& tasks) : database_(database), tasks_(tasks) {}
+
+  /// Writes some of those that are noted; returns how many notes are done, 0 when none were left.
+  size_t write_some();
+  /// "list.sets"
+  void register_tasks(TaskRunner& runner);
+  /// Drops every set and makes them again.
+  void rebuild();
+  /// Adds a task when a repository is noted.
+  void enqueue_if_due();
+
+ private:
+  db::Database& database_;
+  Tasks& tasks_;
+};
+
+}  // namespace hearth::hub
