@@ -247,7 +247,7 @@ http::Response head_xorb(Call& call) {
 http::Response xorb_grant(Call& call) {
   xet::MerkleHash hash = hash_param(call);
   bool known = call.services.xet->may_reference(hash, cas_caller(call), may_read_of(call)) &&
-               call.services.xet->promise_xorb(hash);
+               !call.services.xet->promise_xorbs({hash}).empty();
   return http::Response::empty(known ? 200 : 404);
 }
 

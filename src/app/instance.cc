@@ -136,18 +136,26 @@ api::Services Instance::services() {
   return services;
 }
 
+namespace {
+
+void stop_when_told(const hub::TaskContext& task) {
+  if (task.stopping()) throw Error(ErrorKind::kUnavailable, "The task was told to stop.");
+}
+
+}  // namespace
+
 void Instance::register_tasks(hub::TaskRunner& runner) {
   parts.repositories.register_tasks(runner);
   gc.register_tasks(runner);
   scrubber.register_tasks(runner);
   list_sets.register_tasks(runner);
+  runner.handle("xet.note_xorbs", [this](hub::TaskContext& task) {
+    large_files.note_xorbs_of_files([&task] { stop_when_told(task); });
+  });
   runner.handle("xet.ingest", [this](hub::TaskContext& task) {
-    auto stop_when_told = [&task] {
-      if (task.stopping()) throw Error(ErrorKind::kUnavailable, "The task was told to stop.");
-    };
     bool done = large_files.ingest(require_string(task.payload(), "repo_id"),
                                    require_string(task.payload(), "sha256"), {.drop_whole = true},
-                                   stop_when_told);
+                                   [&task] { stop_when_told(task); });
     if (done) return;
     // A backup needs the whole file until its end, which may take hours: no failure to be counted.
     database->write([&](db::Tx& tx) {

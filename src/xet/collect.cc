@@ -324,17 +324,34 @@ std::map<std::string, LargeObject> XetStore::promise(const std::string& repo_id,
   return found;
 }
 
-bool XetStore::promise_xorb(const MerkleHash& xorb) const {
+std::vector<MerkleHash> XetStore::promise_xorbs(const std::vector<MerkleHash>& xorbs) const {
   int64_t now_ms = clock_.now_ms();
-  // Once a day is enough for a delay of weeks, and spares most answers a write.
-  bool damaged = false;
-  bool fresh = database_.read([&](db::Tx& tx) {
-    damaged = rows::damaged_names(tx).xorbs.contains(xorb.text());
-    auto last = rows::last_ref_of(tx, xorb);
-    return last && *last > now_ms - kDayMs;
+  std::vector<MerkleHash> promised;
+  std::vector<MerkleHash> old;
+  database_.read([&](db::Tx& tx) {
+    auto damaged = rows::damaged_names(tx).xorbs;
+    for (const MerkleHash& xorb : xorbs) {
+      if (damaged.contains(xorb.text())) continue;  // It is to come again.
+      auto last = rows::last_ref_of(tx, xorb);
+      if (!last) continue;
+      promised.push_back(xorb);
+      // Once a day is enough for a delay of weeks, and spares most answers a write.
+      if (*last <= now_ms - kDayMs) old.push_back(xorb);
+    }
   });
-  if (damaged) return false;  // It is to come again.
-  return fresh || database_.write([&](db::Tx& tx) { return rows::touch_xorb(tx, xorb, now_ms); });
+  if (old.empty()) return promised;
+  std::ranges::sort(old);  // In one order: two such transactions do not wait for each other.
+  std::vector<MerkleHash> gone;
+  database_.write([&](db::Tx& tx) {
+    gone.clear();
+    for (const MerkleHash& xorb : old) {
+      if (!rows::touch_xorb(tx, xorb, now_ms)) gone.push_back(xorb);
+    }
+  });
+  std::erase_if(promised, [&](const MerkleHash& xorb) {
+    return std::ranges::find(gone, xorb) != gone.end();
+  });
+  return promised;
 }
 
 bool XetStore::drop_unused_rights(const std::string& repo_id, int64_t last_ref_before_ms) {

@@ -213,19 +213,21 @@ Bytes write_shard(const Shard& shard) {
   return out.take();
 }
 
-Bytes write_dedup_answer(const ChunkTable& table, const DedupAnswer& answer) {
+Bytes write_dedup_answer(const DedupAnswer& answer) {
   EntryWriter out;
   out.add_header(kFooterBytes);
   out.add_bookend();
   size_t xorb_section = out.size();
-  uint8_t* entry = out.add(answer.xorb);
-  put_u32(entry + 36, table.count());
-  put_u32(entry + 40, static_cast<uint32_t>(table.unpacked_bytes()));
-  put_u32(entry + 44, static_cast<uint32_t>(table.packed_bytes()));
-  for (uint32_t i = 0; i < table.count(); ++i) {
-    uint8_t* at = out.add(protected_hash(answer.key, table.chunks[i].hash));
-    put_u32(at + 32, table.unpacked_begin(i));
-    put_u32(at + 36, table.unpacked_length(i));
+  for (const auto& [hash, table] : answer.xorbs) {
+    uint8_t* entry = out.add(hash);
+    put_u32(entry + 36, table->count());
+    put_u32(entry + 40, static_cast<uint32_t>(table->unpacked_bytes()));
+    put_u32(entry + 44, static_cast<uint32_t>(table->packed_bytes()));
+    for (uint32_t i = 0; i < table->count(); ++i) {
+      uint8_t* at = out.add(protected_hash(answer.key, table->chunks[i].hash));
+      put_u32(at + 32, table->unpacked_begin(i));
+      put_u32(at + 36, table->unpacked_length(i));
+    }
   }
   out.add_bookend();
 

@@ -6,6 +6,7 @@
 // footer which is not there) differs from version to version and is ignored.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -65,13 +66,18 @@ Parsed<Shard> parse_shard(ByteView bytes);
 /// Writes the form that clients upload: header (footer size 0), files, xorbs.
 Bytes write_shard(const Shard& shard);
 
-/// The answer to a question for a chunk: one xorb's chunks, their hashes protected with `key`.
+/// The answer to a question for a chunk: the chunks of some xorbs, their hashes protected with
+/// `key`.
 struct DedupAnswer {
-  MerkleHash xorb;
+  struct Xorb {
+    MerkleHash hash;
+    std::shared_ptr<const ChunkTable> table;
+  };
+  std::vector<Xorb> xorbs;
   HashKey key{};
   int64_t created_s = 0;  // Unix seconds.
   int64_t expires_s = 0;  // Clients forget the answer then; 0 would be at once.
 };
-Bytes write_dedup_answer(const ChunkTable& table, const DedupAnswer& answer);
+Bytes write_dedup_answer(const DedupAnswer& answer);
 
 }  // namespace hearth::xet

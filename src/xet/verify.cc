@@ -261,6 +261,7 @@ blob::VerifyReport XetStore::rebuild() {
           });
           if (!whole) continue;
           rows::insert_file(tx, recipe, clock_.now_ms());
+          rows::note_xorbs(tx, recipe.file_hash);
           if (file.terms.empty()) continue;
           const Term& first = file.terms.front();
           auto table = rows::find_table(tx, first.xorb);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <unordered_set>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -25,6 +26,11 @@ constexpr int64_t kDedupKeyMs = 7 * kDayMs;
 // How many xorbs with one chunk, and repositories with one xorb, are looked at before giving up:
 // the answer would only have saved an upload.
 constexpr int64_t kDedupXorbsMax = 32;
+// Of the file around it: 4 GiB, and at most 6 MB of answer (48 bytes a chunk).
+constexpr int64_t kDedupFilesMax = 16;
+constexpr size_t kAnswerXorbsMax = 64;
+constexpr uint64_t kAnswerChunksMax = 131'072;
+constexpr int64_t kFilesPerPage = 200;
 constexpr int64_t kReposPerPage = 64;
 constexpr int kRepoPagesMax = 4;
 constexpr unsigned kImmutableMode = 0444;
@@ -411,14 +417,71 @@ std::optional<Bytes> XetStore::dedup_answer(const MerkleHash& chunk, const Calle
       database_.read([&](db::Tx& tx) { return rows::xorbs_with_chunk(tx, chunk, kDedupXorbsMax); });
   int64_t now_ms = clock_.now_ms();
   for (const MerkleHash& xorb : xorbs) {
-    if (!may_reference(xorb, caller, may_read) || !promise_xorb(xorb)) continue;
-    // Only this xorb: a foreign one of a single chunk would give that chunk's hash away.
-    return write_dedup_answer(*table_of(xorb), {.xorb = xorb,
-                                                .key = dedup_key(caller.user_id, now_ms),
-                                                .created_s = now_ms / 1000,
-                                                .expires_s = (now_ms + kDedupAnswerMs) / 1000});
+    if (!may_reference(xorb, caller, may_read)) continue;
+    DedupAnswer answer{.xorbs = {},
+                       .key = dedup_key(caller.user_id, now_ms),
+                       .created_s = now_ms / 1000,
+                       .expires_s = (now_ms + kDedupAnswerMs) / 1000};
+    uint64_t chunk_count = 0;
+    // Of files that the caller may read alone: a foreign xorb of a single chunk would give that
+    // chunk's hash away.
+    for (const MerkleHash& part : promise_xorbs(with_its_files(xorb, caller, may_read))) {
+      auto table = find_table(part);
+      if (!table) continue;
+      if (!answer.xorbs.empty() && (chunk_count += table->count()) > kAnswerChunksMax) break;
+      answer.xorbs.push_back({part, std::move(table)});
+    }
+    // The one that was asked for stands first; damaged, it is to come again.
+    if (!answer.xorbs.empty() && answer.xorbs.front().hash == xorb) {
+      return write_dedup_answer(answer);
+    }
   }
   return std::nullopt;
+}
+
+std::vector<MerkleHash> XetStore::with_its_files(const MerkleHash& xorb, const Caller& caller,
+                                                 const MayReadRepo& may_read) const {
+  std::vector<Recipe> recipes;
+  database_.read([&](db::Tx& tx) {
+    auto files = rows::files_of_xorb(tx, xorb, kDedupFilesMax);
+    if (files.empty()) return;
+    auto repos = rows::repos_using(tx, xorb, "", kReposPerPage);
+    repos.insert(repos.begin(), caller.repo_id);
+    std::erase_if(repos, [&](const std::string& id) { return may_read && !may_read(id); });
+    for (const MerkleHash& file : files) {
+      bool readable = std::ranges::any_of(
+          repos, [&](const std::string& id) { return rows::repo_has_file(tx, id, file); });
+      auto recipe = readable ? rows::find_file(tx, file) : std::nullopt;
+      if (recipe) recipes.push_back(std::move(*recipe));
+    }
+  });
+  std::vector<MerkleHash> parts = {xorb};
+  std::unordered_set<MerkleHash, MerkleHashHasher> seen = {xorb};
+  for (const Recipe& recipe : recipes) {
+    // From this xorb on, and round again: who asks for the first chunk has the file before them.
+    auto here = std::ranges::find(recipe.terms, xorb, &Term::xorb);
+    auto add = [&](const Term& term) {
+      if (parts.size() < kAnswerXorbsMax && seen.insert(term.xorb).second) {
+        parts.push_back(term.xorb);
+      }
+    };
+    std::for_each(here, recipe.terms.end(), add);
+    std::for_each(recipe.terms.begin(), here, add);
+  }
+  return parts;
+}
+
+void XetStore::note_xorbs_of_files(const std::function<void()>& check) {
+  std::optional<MerkleHash> after;
+  do {
+    check();
+    after = database_.write([&](db::Tx& tx) -> std::optional<MerkleHash> {
+      auto page = rows::files_after(tx, after, kFilesPerPage);
+      for (const MerkleHash& file : page) rows::note_xorbs(tx, file);
+      if (page.size() < kFilesPerPage) return std::nullopt;
+      return page.back();
+    });
+  } while (after);
 }
 
 }  // namespace hearth::xet

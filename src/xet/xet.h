@@ -134,10 +134,16 @@ class XetStore {
   /// Throws Error{kRangeNotSatisfiable} when the range begins at or behind the end; clamps its end.
   Reconstruction plan(const Recipe& recipe, std::optional<FileRange> range) const;
 
-  /// Answers a question for a chunk with a xorb that holds it and that the caller may know of:
-  /// one of their own uploads, or used by a repository they may read.
+  /// Answers a question for a chunk with a xorb that holds it and that the caller may know of: one
+  /// of their own uploads, or used by a repository they may read; and with the next xorbs of the
+  /// files that it is a part of, where these are in a repository they may read. Else a client would
+  /// find a large file again only where it asks: of one chunk in 1,024, which half of the xorbs
+  /// lack.
   std::optional<Bytes> dedup_answer(const MerkleHash& chunk, const Caller& caller,
                                     const MayReadRepo& may_read) const;
+  /// Notes the xorbs of files that are older than this table. For a task: doing it again does
+  /// nothing. `check` is called often and may throw.
+  void note_xorbs_of_files(const std::function<void()>& check);
   /// Whether the caller may refer to a stored xorb. False also when there is none.
   bool may_reference(const MerkleHash& xorb, const Caller& caller,
                      const MayReadRepo& may_read) const;
@@ -164,8 +170,9 @@ class XetStore {
   /// the whole delay, also if no commit names them.
   std::map<std::string, LargeObject> promise(const std::string& repo_id,
                                              const std::vector<std::string>& sha256s);
-  /// The same for a xorb. False: there is none (any more), or it is damaged.
-  bool promise_xorb(const MerkleHash& xorb) const;
+  /// The same for xorbs. Returns those that there are (still), and that are not damaged, in the
+  /// given order.
+  std::vector<MerkleHash> promise_xorbs(const std::vector<MerkleHash>& xorbs) const;
   /// Removes what no repository has any more; see collect.cc. For hub/gc, one at a time.
   CollectReport collect(const CollectOptions& options);
   /// Takes the right to refer to xorbs from a repository whose files are not made of them any more,
@@ -237,6 +244,9 @@ class XetStore {
   /// Reads a stored xorb anew. Throws Error{kCorrupt}.
   ChunkTable read_table(const MerkleHash& hash) const;
   HashKey dedup_key(const std::string& user_id, int64_t now_ms) const;
+  /// The xorb, then others of the files that it is a part of and that the caller may read.
+  std::vector<MerkleHash> with_its_files(const MerkleHash& xorb, const Caller& caller,
+                                         const MayReadRepo& may_read) const;
 
   db::Database& database_;
   const blob::BlobStore& blobs_;

@@ -71,6 +71,11 @@ std::optional<Recipe> find_file_by_sha256(db::Tx& tx, const std::string& sha256)
 void insert_file(db::Tx& tx, const Recipe& recipe, int64_t now_ms);
 /// Replaces it by one that was read through just now.
 void set_terms(db::Tx& tx, const Recipe& recipe);
+/// Files that the xorb is a part of, as far as insert_file and note_xorbs have noted it.
+std::vector<MerkleHash> files_of_xorb(db::Tx& tx, const MerkleHash& xorb, int64_t limit);
+/// Notes which xorbs a stored file is made of. Does nothing when it is noted, or gone.
+void note_xorbs(db::Tx& tx, const MerkleHash& file_hash);
+bool are_xorbs_noted(db::Tx& tx, const Recipe& recipe);
 /// Ways in which clients have cut the same content.
 int64_t count_files(db::Tx& tx, const std::string& sha256);
 bool names_any(const Recipe& recipe, const std::set<std::string>& xorbs);

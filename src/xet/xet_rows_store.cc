@@ -50,6 +50,22 @@ db::Value value_of(const std::optional<MerkleHash>& hash) {
   return hash ? db::Value(hash->view()) : db::Value(Bytes{});
 }
 
+std::set<MerkleHash> xorbs_of(const Recipe& recipe) {
+  std::set<MerkleHash> xorbs;
+  for (const Term& term : recipe.terms) xorbs.insert(term.xorb);
+  return xorbs;
+}
+
+void put_xorbs(db::Tx& tx, const Recipe& recipe) {
+  tx.execute("DELETE FROM xet_file_xorb WHERE file_hash = ?1", {value_of(recipe.file_hash)});
+  std::vector<db::Params> rows;
+  for (const MerkleHash& xorb : xorbs_of(recipe)) {
+    rows.push_back({value_of(xorb), value_of(recipe.file_hash)});
+  }
+  if (rows.empty()) return;
+  tx.execute_many("INSERT INTO xet_file_xorb (xorb_hash, file_hash) VALUES (?1, ?2)", rows);
+}
+
 }  // namespace
 
 Bytes encode_terms(const std::vector<Term>& terms) {
@@ -231,16 +247,36 @@ std::optional<Recipe> find_file_by_sha256(db::Tx& tx, const std::string& sha256)
 }
 
 void insert_file(db::Tx& tx, const Recipe& recipe, int64_t now_ms) {
-  tx.execute(
+  int64_t inserted = tx.execute(
       "INSERT INTO xet_file (file_hash, sha256, size_bytes, terms, created_ms) "
       "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (file_hash) DO NOTHING",
       {value_of(recipe.file_hash), recipe.sha256, recipe.size_bytes, encode_terms(recipe.terms),
        now_ms});
+  if (inserted > 0) put_xorbs(tx, recipe);
 }
 
 void set_terms(db::Tx& tx, const Recipe& recipe) {
   tx.execute("UPDATE xet_file SET terms = ?2 WHERE file_hash = ?1",
              {value_of(recipe.file_hash), encode_terms(recipe.terms)});
+  put_xorbs(tx, recipe);
+}
+
+std::vector<MerkleHash> files_of_xorb(db::Tx& tx, const MerkleHash& xorb, int64_t limit) {
+  return hashes_from(tx.query(
+      "SELECT file_hash FROM xet_file_xorb WHERE xorb_hash = ?1 ORDER BY file_hash LIMIT ?2",
+      {value_of(xorb), limit}));
+}
+
+void note_xorbs(db::Tx& tx, const MerkleHash& file_hash) {
+  auto recipe = find_file(tx, file_hash);
+  if (!recipe || are_xorbs_noted(tx, *recipe)) return;
+  put_xorbs(tx, *recipe);
+}
+
+bool are_xorbs_noted(db::Tx& tx, const Recipe& recipe) {
+  auto noted = hashes_from(tx.query("SELECT xorb_hash FROM xet_file_xorb WHERE file_hash = ?1",
+                                    {value_of(recipe.file_hash)}));
+  return std::set<MerkleHash>(noted.begin(), noted.end()) == xorbs_of(recipe);
 }
 
 int64_t count_files(db::Tx& tx, const std::string& sha256) {

@@ -401,6 +401,51 @@ TEST_P(Xet, ChunkQuestionsAreAnsweredForWhatTheCallerMayKnow) {
   EXPECT_FALSE(at_.store.dedup_answer(MerkleHash{}, kAlice, nobody_reads));
 }
 
+TEST_P(Xet, AChunkQuestionIsAnsweredWithTheRestOfAFileThatTheCallerMayRead) {
+  at_.upload_vector("v1", kAlice);
+  at_.upload_vector("v2", kAlice);  // Of the xorb of v1 and one of its own.
+  at_.upload_vector("v1", kBob);
+  MerkleHash first = hash_of(expected().at("dedup_response").as_object().at("query_chunk"));
+  auto tells_of = [](const std::optional<Bytes>& answer, const std::string& name) {
+    auto hash = Fixture::xorb_name(name).view();
+    return answer && std::ranges::search(*answer, hash).size() == hash.size();
+  };
+  auto for_alice = at_.store.dedup_answer(
+      first, kAlice, [](const std::string& repo_id) { return repo_id == "repo-a"; });
+  EXPECT_TRUE(tells_of(for_alice, "v1"));
+  EXPECT_TRUE(tells_of(for_alice, "v2"));
+  auto for_bob = at_.store.dedup_answer(
+      first, kBob, [](const std::string& repo_id) { return repo_id == "repo-b"; });
+  EXPECT_TRUE(tells_of(for_bob, "v1"));
+  EXPECT_FALSE(tells_of(for_bob, "v2")) << "a repository that bob may not read has it";
+  // Whoever sent a xorb may know of it, which says nothing of the file.
+  EXPECT_FALSE(tells_of(at_.store.dedup_answer(first, kBob, nobody_reads), "v2"));
+  // What is to come again is not told of.
+  database_->write([](db::Tx& tx) {
+    tx.execute("INSERT INTO damaged (kind, name, why, found_ms) VALUES ('xorb', ?1, 'a test', 1)",
+               {Fixture::xorb_name("v2").text()});
+  });
+  auto without = at_.store.dedup_answer(first, kAlice, [](const std::string&) { return true; });
+  EXPECT_TRUE(tells_of(without, "v1"));
+  EXPECT_FALSE(tells_of(without, "v2"));
+}
+
+TEST_P(Xet, TheXorbsOfOlderFilesAreNotedLater) {
+  at_.upload_vector("v1", kAlice);
+  at_.upload_vector("v2", kAlice);
+  EXPECT_TRUE(at_.store.verify_index().problems.empty());
+  database_->write([](db::Tx& tx) { tx.execute("DELETE FROM xet_file_xorb"); });
+  EXPECT_EQ(at_.store.verify_index().problems.size(), 2u);
+  at_.store.note_xorbs_of_files([] {});
+  EXPECT_TRUE(at_.store.verify_index().problems.empty());
+  database_->write([](db::Tx& tx) {
+    tx.execute("DELETE FROM xet_file_xorb WHERE xorb_hash = ?1", {Fixture::xorb_name("v2").view()});
+  });
+  EXPECT_EQ(at_.store.verify_index().problems.size(), 1u);
+  at_.store.rebuild();
+  EXPECT_TRUE(at_.store.verify_index().problems.empty());
+}
+
 TEST_P(Xet, DamageIsFoundAndNotServedAndANewUploadRepairsIt) {
   at_.upload_vector("v1", kAlice);
   fs::path path = at_.store.xorb_path(Fixture::xorb_name("v1"));
