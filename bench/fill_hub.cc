@@ -122,8 +122,7 @@ class Filler {
       }
     }
     // As the hub's own task does within a minute of each creation.
-    while (instance_.list_sets.write_some() > 0) {
-    }
+    instance_.list_sets.write_all();
   }
 
  private:

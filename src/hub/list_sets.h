@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -38,6 +39,7 @@ std::string author(RepoType type, std::string_view name);
 /// `kind`: as in repo_link. Spaces alone link to what lists ask for.
 std::string link(std::string_view kind, std::string_view target);
 std::string gated(RepoType type);
+std::string any(RepoType type);
 }  // namespace list_condition
 
 /// For whoever changes a name, a tag, a link, the gate, or brings a repository back.
@@ -46,33 +48,32 @@ void note_list_change(db::Tx& tx, std::string_view repo_id);
 /// The repositories that the sets do not tell of yet, each once; nothing when there are more.
 std::optional<std::vector<std::string>> noted_repos(db::Tx& tx, size_t count_max);
 
-/// Which of those that the sets tell of hold all conditions. Not all are looked at once no more
-/// than `enough` are left. Nothing when a set is damaged, which is logged.
-std::optional<NumberSet> repos_with_all(db::Tx& tx, const std::vector<std::string>& conditions,
-                                        uint64_t enough);
+/// Which of those that the sets tell of hold all conditions; of very many conditions not all are
+/// looked at. Nothing when a set is damaged, which is logged once.
+std::optional<NumberSet> repos_with_all(db::Tx& tx, std::vector<std::string> conditions);
 
-/// The ids of these numbers, as far as they are repositories still.
-std::vector<std::string> repo_ids_of(db::Tx& tx, const NumberSet& numbers);
-
-/// About how many repositories there are, of all types.
-int64_t numbered_count(db::Tx& tx);
+/// Calls `on_id` for each of these numbers, as far as they are repositories still.
+void for_each_repo_id(db::Tx& tx, const NumberSet& numbers,
+                      const std::function<void(std::string_view)>& on_id);
 
 /// What is wrong with the sets about this repository, in words for `hearth verify`; nothing when
 /// all is well, or the task has still to look at it.
 std::optional<std::string> why_sets_wrong(db::Tx& tx, const Repo& repo);
 
-/// Brings the sets up to date. One process at a time does; another one's try is undone and done
-/// again.
+/// Brings the sets up to date. One at a time does, of all threads and processes.
 class ListSets {
  public:
   ListSets(db::Database& database, Tasks& tasks) : database_(database), tasks_(tasks) {}
 
-  /// Writes some of those that are noted; returns how many notes are done, 0 when none were left.
-  size_t write_some();
-  /// "list.sets"
-  void register_tasks(TaskRunner& runner);
+  enum class Step { kDone, kMore, kBusy };
+  /// Writes some of those that are noted. kBusy: another one does just now.
+  Step write_some();
+  /// Until nothing is noted.
+  void write_all();
   /// Drops every set and makes them again.
   void rebuild();
+  /// "list.sets"
+  void register_tasks(TaskRunner& runner);
   /// Adds a task when a repository is noted.
   void enqueue_if_due();
 

@@ -1,11 +1,15 @@
 #include <algorithm>
+#include <chrono>
 #include <map>
+#include <mutex>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/time.h"
 #include "db/db.h"
 #include "hub/list_sets.h"
 #include "hub/search.h"
@@ -18,7 +22,8 @@ constexpr std::string_view kTask = "list.sets";
 
 constexpr std::string_view kNote = "INSERT INTO list_change (repo_id) VALUES (?1)";
 constexpr std::string_view kIsNoted = "SELECT 1 FROM list_change noted LIMIT 1";
-constexpr std::string_view kNoted = "SELECT DISTINCT repo_id FROM list_change noted LIMIT ?1";
+constexpr std::string_view kNoted =
+    "SELECT DISTINCT repo_id FROM list_change noted ORDER BY repo_id LIMIT ?1";
 constexpr std::string_view kNotedOfRepo =
     "SELECT 1 FROM list_change noted WHERE repo_id = ?1 LIMIT 1";
 constexpr std::string_view kFirstNoted =
@@ -38,7 +43,15 @@ constexpr std::string_view kReposOfNumbers =
 constexpr std::string_view kInsertNumber =
     "INSERT INTO list_number (number, repo_id) VALUES (?1, ?2)";
 
-constexpr std::string_view kBlocks = "SELECT numbers FROM list_set WHERE condition = ?1";
+constexpr std::string_view kLockWriter =
+    "SELECT only_one FROM list_writer WHERE only_one = 1 {{skip_locked}}";
+
+constexpr std::string_view kBlocks =
+    "SELECT condition, numbers FROM list_set WHERE condition IN {{list ?1}}";
+constexpr std::string_view kDropBlock = "DELETE FROM list_set WHERE condition = ?1 AND block = ?2";
+constexpr std::string_view kNoteBlock =
+    "INSERT INTO list_change (repo_id) SELECT repo_id FROM list_number"
+    " WHERE number >= ?1 AND number < ?2";
 constexpr std::string_view kOneBlock =
     "SELECT condition, numbers FROM list_set WHERE condition IN {{list ?1}} AND block = ?2";
 constexpr std::string_view kPutBlock =
@@ -52,8 +65,15 @@ constexpr std::string_view kLinks =
     "SELECT repo_id, kind, target_key FROM repo_link WHERE repo_id IN {{list ?1}}";
 
 constexpr uint32_t kBlockBits = 16;
+// Of a request with many words: each reads up to 8 KiB for each block.
+constexpr size_t kConditionsMax = 24;
 // A transaction of about 200 ms with 600,000 repositories; on SQLite other writers wait for it.
 constexpr int64_t kNotesAtOnce = 1000;
+// How long a task writes until others have their turn, and when it looks again: somebody is at
+// work.
+constexpr auto kTaskTime = std::chrono::seconds(2);
+constexpr int64_t kLookAgainMs = 5'000;
+constexpr auto kBusyWait = std::chrono::milliseconds(200);
 
 using Conditions = std::set<std::string>;
 
@@ -71,6 +91,7 @@ std::map<std::string, Conditions> conditions_of(db::Tx& tx, const std::vector<st
     const std::string& key = row.get_text(2);
     types[row.get_text(0)] = type;
     Conditions& conditions = found[row.get_text(0)];
+    conditions.insert(list_condition::any(type));
     conditions.insert(list_condition::author(type, key.substr(0, key.find('/'))));
     for (const std::string& part : name_parts(key)) {
       conditions.insert(list_condition::name_part(type, part));
@@ -120,17 +141,24 @@ using Block = std::map<std::string, std::vector<uint32_t>>;  // Numbers to add, 
 void add_to_block(db::Tx& tx, int64_t block, const Block& added) {
   std::map<std::string, NumberSet> sets;
   std::vector<std::string> conditions;
+  std::vector<std::string> damaged;
   for (const auto& [condition, numbers] : added) conditions.push_back(condition);
   tx.for_each(kOneBlock, {db::in_list(conditions), block}, [&](const db::Row& row) {
-    auto set = NumberSet::parse(row.get_blob(1));
-    // Written again it would lack all that it held.
-    if (!set) {
-      throw Error(ErrorKind::kCorrupt,
-                  "The sets that lists are made from are damaged: run hearth verify --rebuild.");
+    if (auto set = NumberSet::parse(row.get_blob(1))) {
+      sets.emplace(row.get_text(0), std::move(*set));
+    } else {
+      damaged.push_back(row.get_text(0));
     }
-    sets.emplace(row.get_text(0), std::move(*set));
     return true;
   });
+  // What it held is not known: all of the block are looked at again.
+  for (const std::string& condition : damaged) {
+    log_warning("lists: block {} of the set \"{}\" is damaged and made again", block, condition);
+    tx.execute(kDropBlock, {condition, block});
+  }
+  if (!damaged.empty()) {
+    tx.execute(kNoteBlock, {block << kBlockBits, (block + 1) << kBlockBits});
+  }
   std::vector<db::Params> rows;
   for (const auto& [condition, numbers] : added) {
     NumberSet& set = sets[condition];
@@ -141,17 +169,13 @@ void add_to_block(db::Tx& tx, int64_t block, const Block& added) {
   if (!rows.empty()) tx.execute_many(kPutBlock, rows);
 }
 
-/// Nothing when it is damaged.
-std::optional<NumberSet> set_of(db::Tx& tx, const std::string& condition) {
-  NumberSet all;
-  bool sound = true;
-  tx.for_each(kBlocks, {condition}, [&](const db::Row& row) {
-    auto block = NumberSet::parse(row.get_blob(0));
-    sound = block.has_value();
-    if (sound) all.unite(*block);
-    return sound;
+/// Each request would say it again.
+void log_damage_once(const std::string& condition) {
+  static std::once_flag once;
+  std::call_once(once, [&] {
+    log_error("lists: the set \"{}\" is damaged; hearth verify --rebuild makes it again",
+              condition);
   });
-  return sound ? std::optional(std::move(all)) : std::nullopt;
 }
 
 }  // namespace
@@ -178,6 +202,10 @@ std::string gated(RepoType type) {
   return spelled(type, "gated", "");
 }
 
+std::string any(RepoType type) {
+  return spelled(type, "any", "");
+}
+
 }  // namespace list_condition
 
 void note_list_change(db::Tx& tx, std::string_view repo_id) {
@@ -190,44 +218,42 @@ std::optional<std::vector<std::string>> noted_repos(db::Tx& tx, size_t count_max
   return ids.size() > count_max ? std::nullopt : std::optional(std::move(ids));
 }
 
-std::optional<NumberSet> repos_with_all(db::Tx& tx, const std::vector<std::string>& conditions,
-                                        uint64_t enough) {
-  std::optional<NumberSet> left;
-  for (const std::string& condition : conditions) {
-    if (left && left->size() <= enough) break;
-    auto set = set_of(tx, condition);
-    if (!set) {
-      log_error("lists: the set \"{}\" is damaged; hearth verify --rebuild makes it again",
-                condition);
-      return std::nullopt;
-    }
-    if (left) {
-      left->intersect(*set);
+std::optional<NumberSet> repos_with_all(db::Tx& tx, std::vector<std::string> conditions) {
+  conditions.resize(std::min(conditions.size(), kConditionsMax));
+  std::map<std::string, NumberSet> sets;
+  for (const std::string& condition : conditions) sets[condition];
+  bool sound = true;
+  tx.for_each(kBlocks, {db::in_list(conditions)}, [&](const db::Row& row) {
+    auto block = NumberSet::parse(row.get_blob(1));
+    if (block) {
+      sets[row.get_text(0)].unite(*block);
     } else {
-      left = std::move(set);
+      log_damage_once(row.get_text(0));
+      sound = false;
     }
-  }
+    return sound;
+  });
+  if (!sound || sets.empty()) return std::nullopt;
+  auto least = std::ranges::min_element(
+      sets, {}, [](const auto& condition) { return condition.second.size(); });
+  NumberSet left = std::move(least->second);
+  sets.erase(least);
+  for (const auto& [condition, set] : sets) left.intersect(set);
   return left;
 }
 
-std::vector<std::string> repo_ids_of(db::Tx& tx, const NumberSet& numbers) {
-  std::vector<std::string> ids;
-  ids.reserve(numbers.size());
+void for_each_repo_id(db::Tx& tx, const NumberSet& numbers,
+                      const std::function<void(std::string_view)>& on_id) {
   tx.for_each_text(kReposOfNumbers, {db::in_list(numbers.numbers())}, [&](std::string_view id) {
-    ids.emplace_back(id);
+    on_id(id);
     return true;
   });
-  return ids;
-}
-
-int64_t numbered_count(db::Tx& tx) {
-  return tx.query_one(kHighest)->get_int(0) + 1;
 }
 
 std::optional<std::string> why_sets_wrong(db::Tx& tx, const Repo& repo) {
-  if (tx.query_one(kNotedOfRepo, {repo.id})) return std::nullopt;
+  bool noted = tx.query_one(kNotedOfRepo, {repo.id}).has_value();
   auto row = tx.query_one(kNumbersOfRepos, {db::in_list(std::vector{repo.id})});
-  if (!row) return "lists by tags and words do not know it";
+  if (!row) return noted ? std::nullopt : std::optional("lists by tags and words do not know it");
   int64_t number = row->get_int(1);
   Conditions lacking;
   for (auto& [id, conditions] : conditions_of(tx, {repo.id})) lacking = std::move(conditions);
@@ -240,19 +266,20 @@ std::optional<std::string> why_sets_wrong(db::Tx& tx, const Repo& repo) {
     return true;
   });
   if (!sound) return "the sets that lists are made from are damaged";
-  if (lacking.empty()) return std::nullopt;
+  if (noted || lacking.empty()) return std::nullopt;
   return "lists of \"" + *lacking.begin() + "\" do not find it";
 }
 
-size_t ListSets::write_some() {
+ListSets::Step ListSets::write_some() {
   return database_.write([](db::Tx& tx) {
+    if (!tx.query_one(kLockWriter)) return Step::kBusy;
     std::vector<int64_t> notes;
     std::vector<std::string> ids;
     for (const db::Row& row : tx.query(kFirstNoted, {kNotesAtOnce})) {
       notes.push_back(row.get_int(0));
       ids.push_back(row.get_text(1));
     }
-    if (notes.empty()) return notes.size();
+    if (notes.empty()) return Step::kDone;
     auto repos = conditions_of(tx, ids);
     auto numbers = numbers_of(tx, repos);
     std::map<int64_t, Block> blocks;
@@ -263,22 +290,54 @@ size_t ListSets::write_some() {
     }
     for (const auto& [number, block] : blocks) add_to_block(tx, number, block);
     tx.execute(kForgetNotes, {db::in_list(notes)});
-    return notes.size();
+    return Step::kMore;
   });
+}
+
+void ListSets::write_all() {
+  while (true) {
+    auto begin = std::chrono::steady_clock::now();
+    Step step = Step::kBusy;
+    try {
+      step = write_some();
+    } catch (const Error& error) {
+      // A repository went for good meanwhile, or others wrote the same rows all the time.
+      if (error.kind() != ErrorKind::kConflict) throw;
+    }
+    if (step == Step::kDone) return;
+    // Whoever else writes gets a turn: on SQLite they wait for each other.
+    std::this_thread::sleep_for(step == Step::kBusy ? kBusyWait
+                                                    : std::chrono::steady_clock::now() - begin);
+  }
 }
 
 void ListSets::rebuild() {
   database_.write([](db::Tx& tx) {
     for (std::string_view sql : {kDropNotes, kDropSets, kDropNumbers, kNoteAll}) tx.execute(sql);
   });
-  while (write_some() > 0) {
-  }
+  write_all();
 }
 
 void ListSets::register_tasks(TaskRunner& runner) {
   runner.handle(std::string(kTask), [this](TaskContext& task) {
-    while (!task.stopping() && write_some() > 0) {
+    auto begin = std::chrono::steady_clock::now();
+    bool any = false;
+    Step step = Step::kMore;
+    while (step == Step::kMore && std::chrono::steady_clock::now() - begin < kTaskTime &&
+           !task.stopping()) {
+      auto step_begin = std::chrono::steady_clock::now();
+      step = write_some();
+      any = any || step == Step::kMore;
+      if (step == Step::kMore)
+        std::this_thread::sleep_for(std::chrono::steady_clock::now() - step_begin);
     }
+    if (!any) return;
+    database_.write([&](db::Tx& tx) {
+      NewTask again{.kind = std::string(kTask), .unique_key = std::string(kTask)};
+      again.delay_ms = step == Step::kMore ? 0 : kLookAgainMs;
+      tasks_.enqueue(tx, again);
+      task.finish(tx);
+    });
   });
 }
 

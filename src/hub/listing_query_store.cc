@@ -23,6 +23,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -76,10 +77,8 @@ constexpr std::string_view kOfIds =
     " FROM repo r CROSS JOIN repo_rank k WHERE r.id IN {{list ?}} AND k.repo_id = r.id"
     " AND r.type || '' = ? AND r.deleted_ms IS NULL";
 
-constexpr int64_t kManyMax = 100'000;  // Larger sources are not told apart.
-// Looking a row up in the order of the list costs as much as reading so many ids of numbers that
-// follow each other (8 and 0.5 µs on SQLite with 600,000 repositories).
-constexpr int64_t kIdsOfARow = 16;
+constexpr int64_t kManyMax = 100'000;     // Larger sources are not told apart.
+constexpr int64_t kRowsOfWalkMin = 1000;  // One statement more costs as much.
 // A stretch that holds a page on average, so many times over, holds it mostly.
 constexpr int64_t kStretchOfAverage = 3;
 
@@ -235,6 +234,9 @@ std::vector<std::string> conditions_of(const ListRequest& request, const RepoSea
       conditions.push_back(list_condition::name_part(request.type, part));
     }
   }
+  // Not all are looked at if there are very many: not fifty times the same.
+  std::set<std::string> seen;
+  std::erase_if(conditions, [&](const std::string& name) { return !seen.insert(name).second; });
   return conditions;
 }
 
@@ -428,23 +430,35 @@ class PageQuery {
     if (conditions.empty()) return std::nullopt;
     auto noted = noted_repos(tx_, effort_.noted_max);
     if (!noted) return std::nullopt;
-    auto left = repos_with_all(tx_, conditions, effort_.sorted_max);
-    if (!left) return std::nullopt;
+    auto left = repos_with_all(tx_, std::move(conditions));
+    auto all = repos_with_all(tx_, {list_condition::any(request_.type)});
+    if (!left || !all) return std::nullopt;
     auto count = static_cast<int64_t>(left->size());
     bool many = left->size() > effort_.sorted_max;
     if (many) {
-      int64_t distance = kStretchOfAverage * page_size() * numbered_count(tx_) / count;
-      if (distance < count / kIdsOfARow) {
-        if (auto hits = by_stretch(std::max(distance, effort_.stretch_min))) return hits;
+      if (const Source* few = few_by_parameters(count)) return by_source(*few);
+      // 8 µs a row and 0.5 µs an id, on SQLite with 600,000 repositories.
+      int64_t average = page_size() * static_cast<int64_t>(all->size()) / count;
+      if (average * effort_.ids_of_a_row < count) {
+        int64_t distance = std::max(average * kStretchOfAverage, effort_.stretch_min);
+        if (auto hits = by_stretch(distance)) return hits;
       }
     }
     IdSet ids;
     for (const std::string& id : *noted) ids.add(id);
-    for (const std::string& id : repo_ids_of(tx_, *left)) ids.add(id);
+    for_each_repo_id(tx_, *left, [&](std::string_view id) { ids.add(id); });
     if (many) {
-      if (auto hits = walk_to(ids)) return hits;
+      if (auto hits = walk_to(ids, static_cast<int64_t>(all->size()))) return hits;
     }
     return by_ids(ids.ids(), after_, page_size());
+  }
+
+  /// The one condition that the sets do not know, where it leaves few, and fewer than `count`.
+  const Source* few_by_parameters(int64_t count) {
+    auto source = std::ranges::find(sources_, kOfParameters, &Source::sql);
+    if (source == sources_.end()) return nullptr;
+    int64_t least = std::min(count, effort_.few_max);
+    return count_of(tx_, *source, least) < least ? &*source : nullptr;
   }
 
   int64_t page_size() const { return static_cast<int64_t>(limit_); }
@@ -508,41 +522,52 @@ class PageQuery {
 
   /// In the order of the list from one of `left` to the next, until the page is full; nothing when
   /// that takes longer than looking at all of them.
-  std::optional<std::vector<ListHit>> walk_to(const IdSet& left) {
+  std::optional<std::vector<ListHit>> walk_to(const IdSet& left, int64_t repo_count) {
     std::vector<ListHit> hits;
     std::optional<ListPosition> at = after_;
     int64_t rows_left = static_cast<int64_t>(left.size()) * effort_.walk_of_one;
     // Some are private, or lack what no source tells of; the more do, the more are tried at once.
     size_t batch_size = limit_ + limit_ / 4 + 4;
     for (; rows_left > 0; batch_size *= 2) {
-      std::vector<std::string> batch;
-      int64_t rows = next_of(left, at, rows_left, batch_size, batch);
-      auto found = by_ids(batch, std::nullopt, static_cast<int64_t>(limit_ - hits.size()));
+      // Twice what that takes on average: PostgreSQL sends all that was asked for.
+      auto average = static_cast<int64_t>(batch_size) * repo_count /
+                     std::max<int64_t>(static_cast<int64_t>(left.size()), 1);
+      int64_t rows_max = std::min(rows_left, kRowsOfWalkMin + 2 * average);
+      Walked walked = next_of(left, at, rows_max, batch_size);
+      auto found = by_ids(walked.ids, std::nullopt, static_cast<int64_t>(limit_ - hits.size()));
       std::ranges::move(found, std::back_inserter(hits));
-      bool at_end = rows < rows_left && batch.size() < batch_size;
+      bool at_end = walked.rows < rows_max && walked.ids.size() < batch_size;
       if (at_end || hits.size() >= limit_) return hits;
-      rows_left -= rows;
-      if (rows_left > 0) at = position_of(batch.back());
+      rows_left -= walked.rows;
+      at = position_of(walked.last_id);
     }
     return std::nullopt;
   }
 
-  /// Adds the next ids after `at` that are in the set, and returns how many rows that took.
-  int64_t next_of(const IdSet& left, const std::optional<ListPosition>& at, int64_t rows_max,
-                  size_t count_max, std::vector<std::string>& ids) {
+  struct Walked {
+    std::vector<std::string> ids;  // Of the set
+    int64_t rows = 0;
+    std::string last_id = {};  // Of the rows
+  };
+
+  /// The next ids after `at` that are in the set.
+  Walked next_of(const IdSet& left, const std::optional<ListPosition>& at, int64_t rows_max,
+                 size_t count_max) {
     Statement statement;
     statement.add("SELECT ");
     statement.add(walk_.sort.id);
     walk_.all(statement);
     walk_.bound(statement, at, std::nullopt);
     walk_.end(statement, rows_max);
-    int64_t rows = 0;
+    Walked walked;
     tx_.for_each_text(statement.sql(), statement.params(), [&](std::string_view id) {
-      ++rows;
-      if (left.contains(id)) ids.emplace_back(id);
-      return ids.size() < count_max;
+      if (walked.ids.size() == count_max) return false;
+      ++walked.rows;
+      walked.last_id = id;
+      if (left.contains(id)) walked.ids.emplace_back(id);
+      return true;
     });
-    return rows;
+    return walked;
   }
 
   ListPosition position_of(const std::string& id) {

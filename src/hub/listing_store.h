@@ -39,11 +39,15 @@ struct ListEffort {
   int64_t stretch_of_page =
       20;  // … and rows walked for each that the page wants, at least few_max.
   // By numbers: how many may be noted and looked at each time, …
-  size_t noted_max = 300;
+  size_t noted_max = 1000;
   // … how many that are left are looked at and sorted without a walk, …
   size_t sorted_max = 300;
-  int64_t stretch_min = 400;  // … rows walked at least in the hope of a page …
-  int64_t walk_of_one = 25;   // … and ids from one that is left to the next, on average.
+  // … how many ids are read for what it costs to look a row up in the order of the list …
+  int64_t ids_of_a_row = 16;
+  // … rows walked at least in the hope of a page, …
+  int64_t stretch_min = 400;
+  // … and ids from one that is left to the next, on average.
+  int64_t walk_of_one = 25;
 };
 
 /// Ids in the order of the list, after `after`, at most `limit`.

@@ -245,7 +245,8 @@ void Repositories::drop_unfinished_creations() {
       fs::path mark = shelf.path() / name;
       // Of a creation that failed, and whose way back failed too. With a mark beside it, it goes
       // with that.
-      if (size_t end = name.find(git::kUnfinishedMark); end != std::string::npos &&
+      if (size_t end = name.find(git::kUnfinishedMark);
+          end != std::string::npos &&
           fs::exists(creation_mark(shelf.path() / name.substr(0, end)))) {
         continue;
       }

@@ -193,8 +193,9 @@ void Repositories::verify_one(const Repo& repo, const std::string& name,
     if (why) problems.push_back(name + ": " + *why + "; verify --rebuild makes it again");
   }
   if (!git.head_is_main()) {
-    problems.push_back(name + ": its HEAD does not name refs/heads/main, so that clones check out "
-                              "nothing; verify --rebuild mends it");
+    problems.push_back(name +
+                       ": its HEAD does not name refs/heads/main, so that clones check out "
+                       "nothing; verify --rebuild mends it");
   }
   verify_refs(repo, git, name, problems);
   verify_index(repo, git, name, problems);

@@ -128,6 +128,7 @@ bool insert_repo_row(db::Tx& tx, const Repo& repo) {
   if (inserted == 0) return false;
   tx.execute(kDropAlias, {to_string(repo.type), repo.repo_id.key()});
   index_name(tx, repo.id, repo.repo_id.key());
+  note_list_change(tx, repo.id);
   return true;
 }
 
@@ -159,6 +160,7 @@ void rename_repo_row(db::Tx& tx, const Repo& repo, const RepoId& old_id, int64_t
   if (old_id.key() != repo.repo_id.key()) {
     forget_name(tx, repo.id, old_id.key());
     index_name(tx, repo.id, repo.repo_id.key());
+    note_list_change(tx, repo.id);
     tx.execute(kAlias, {to_string(repo.type), old_id.key(), repo.id, now_ms});
   }
 }
@@ -188,6 +190,7 @@ void undelete_repo_row(db::Tx& tx, const Repo& repo) {
     add_namespace_storage(tx, repo.namespace_id, static_cast<int64_t>(storage->bytes()));
   }
   index_name(tx, repo.id, repo.repo_id.key());
+  note_list_change(tx, repo.id);
   tx.execute(kDropAlias, {to_string(repo.type), repo.repo_id.key()});
 }
 

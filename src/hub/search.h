@@ -39,7 +39,7 @@ class RepoSearch {
   virtual std::vector<std::string> parts(std::string_view word) const = 0;
 };
 
-/// Keeps name_gram, and with it hub/list_sets, in step with repo.name_key; for hub/repository_store
+/// Keeps name_gram in step with repo.name_key; for hub/repository_store
 /// and hub/facts_store.
 void index_name(db::Tx& tx, std::string_view repo_id, std::string_view name_key);
 void forget_name(db::Tx& tx, std::string_view repo_id, std::string_view name_key);

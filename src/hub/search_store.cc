@@ -2,7 +2,6 @@
 #include <cstdint>
 
 #include "base/text.h"
-#include "hub/list_sets.h"
 #include "hub/search.h"
 
 namespace hearth::hub {
@@ -54,10 +53,11 @@ class NameSearch final : public RepoSearch {
   std::vector<SearchSource> sources(std::string_view word) const override {
     std::string part = to_lower(word);
     std::vector<SearchSource> found;
+    // Names are ASCII: nothing is this part of one.
+    if (!is_ascii(part)) return {{std::string(kOfGram), {part}, {}}};
     if (part.size() < kGramBytes) {
       std::string behind = part;
-      ++behind.back();  // Never beyond the last byte: names are ASCII, other words find nothing.
-      if (!is_ascii(part)) return {{std::string(kOfGram), {part}, {}}};
+      ++behind.back();
       return {{std::string(kOfPart), {part, behind}, std::string(kRowsOfPart)}};
     }
     for (std::string& gram : grams_in(part)) {
@@ -69,7 +69,7 @@ class NameSearch final : public RepoSearch {
   std::vector<std::string> parts(std::string_view word) const override {
     std::string part = to_lower(word);
     if (part.size() < kPartBytesMin) return {};
-    if (part.size() <= kGramBytes) return {part};
+    if (part.size() <= kGramBytes || !is_ascii(part)) return {part};
     return grams_in(part);
   }
 
@@ -96,7 +96,6 @@ void index_name(db::Tx& tx, std::string_view repo_id, std::string_view name_key)
   std::vector<db::Params> rows;
   for (const std::string& gram : grams_of(name_key)) rows.push_back({gram, repo_id});
   tx.execute_many(kInsertGram, rows);
-  note_list_change(tx, repo_id);
 }
 
 void forget_name(db::Tx& tx, std::string_view repo_id, std::string_view name_key) {
