@@ -43,6 +43,8 @@ constexpr std::string_view kReposOfNumbers =
 constexpr std::string_view kInsertNumber =
     "INSERT INTO list_number (number, repo_id) VALUES (?1, ?2)";
 
+constexpr std::string_view kMakeWriter =
+    "INSERT INTO list_writer (only_one) VALUES (1) ON CONFLICT (only_one) DO NOTHING";
 constexpr std::string_view kLockWriter =
     "SELECT only_one FROM list_writer WHERE only_one = 1 {{skip_locked}}";
 
@@ -272,6 +274,7 @@ std::optional<std::string> why_sets_wrong(db::Tx& tx, const Repo& repo) {
 
 ListSets::Step ListSets::write_some() {
   return database_.write([](db::Tx& tx) {
+    tx.execute(kMakeWriter);
     if (!tx.query_one(kLockWriter)) return Step::kBusy;
     std::vector<int64_t> notes;
     std::vector<std::string> ids;

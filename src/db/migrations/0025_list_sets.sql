@@ -14,11 +14,10 @@ CREATE TABLE list_set (
   PRIMARY KEY (condition, block)
 ) {{strict_by_key}};
 
--- Whoever writes sets holds this row.
+-- Whoever writes sets holds its one row, which is made then: a restore begins with empty tables.
 CREATE TABLE list_writer (
   only_one {{bigint}} PRIMARY KEY CHECK (only_one = 1)
 ) {{strict}};
-INSERT INTO list_writer (only_one) VALUES (1);
 
 -- Repositories that the sets do not tell of yet. Without a reference to repo: one that went is no harm.
 CREATE TABLE list_change (
