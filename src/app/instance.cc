@@ -83,7 +83,7 @@ Instance::Instance(Settings wanted, const Clock& with_clock)
                {.period_ms = int64_t{settings.scrub_days} * 24 * 3600 * 1000,
                 .bytes_per_s = uint64_t(settings.scrub_mb_per_s) * 1'000'000}),
       listing(*database, access),
-      list_sets(*database, tasks),
+      list_sets(*database),
       downloads(*database, clock),
       likes(*database, clock, access),
       rate_limiter(settings.rate_limits, clock),
@@ -148,7 +148,6 @@ void Instance::register_tasks(hub::TaskRunner& runner) {
   parts.repositories.register_tasks(runner);
   gc.register_tasks(runner);
   scrubber.register_tasks(runner);
-  list_sets.register_tasks(runner);
   runner.handle("xet.note_xorbs", [this](hub::TaskContext& task) {
     large_files.note_xorbs_of_files([&task] { stop_when_told(task); });
   });

@@ -21,7 +21,9 @@
 namespace hearth::app {
 namespace {
 
-constexpr int64_t kHousekeepingMs = 60'000;
+constexpr std::chrono::milliseconds kHousekeepingPause{60'000};
+// Lists look at each repository that has changed since.
+constexpr std::chrono::milliseconds kListSetsPause{2'000};
 // How often the certificate's files are looked at: two calls of stat.
 constexpr time_t kCertificateLookS = 10;
 // Hugging Face clients resume an upload within a day; parts that nobody touched for two are lost.
@@ -47,11 +49,13 @@ http::Listen parse_listen(const std::string& text) {
   return {.address = address, .port = static_cast<uint16_t>(std::stoi(port))};
 }
 
-/// Runs a function every minute until it is destroyed. Failures are logged, the next turn comes.
+/// Runs a function now and again until it is destroyed. Failures are logged, the next turn comes.
 class Housekeeping {
  public:
-  explicit Housekeeping(std::function<void()> turn)
-      : thread_([this, turn = std::move(turn)] { run(turn); }) {}
+  /// A turn that may take long asks what it is given whether to stop.
+  using Turn = std::function<void(const std::function<bool()>& stopping)>;
+  Housekeeping(std::chrono::milliseconds pause, Turn turn)
+      : pause_(pause), thread_([this, turn = std::move(turn)] { run(turn); }) {}
   ~Housekeeping() {
     {
       std::lock_guard lock(mutex_);
@@ -62,21 +66,25 @@ class Housekeeping {
   }
 
  private:
-  void run(const std::function<void()>& turn) {
+  void run(const Turn& turn) {
+    auto stopping = [this] {
+      std::lock_guard lock(mutex_);
+      return stopping_;
+    };
     std::unique_lock lock(mutex_);
     while (!stopping_) {
       lock.unlock();
       try {
-        turn();
+        turn(stopping);
       } catch (const std::exception& error) {
         log_warning("housekeeping: {}", error.what());
       }
       lock.lock();
-      changed_.wait_for(lock, std::chrono::milliseconds(kHousekeepingMs),
-                        [&] { return stopping_; });
+      changed_.wait_for(lock, pause_, [&] { return stopping_; });
     }
   }
 
+  const std::chrono::milliseconds pause_;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool stopping_ = false;
@@ -221,7 +229,7 @@ int serve(const Settings& settings) {
   instance.register_tasks(runner);
   instance.tasks.expire_leases();  // Of a process that was killed: the lock says that it is gone.
   runner.start();
-  Housekeeping housekeeping([&instance] {
+  Housekeeping housekeeping(kHousekeepingPause, [&instance](const auto&) {
     int64_t now_ms = instance.clock.now_ms();
     instance.downloads.flush();
     instance.accounts.remove_expired();
@@ -229,7 +237,9 @@ int serve(const Settings& settings) {
     instance.blobs.remove_stale_uploads(now_ms, kStaleUploadMs);
     instance.gc.enqueue_if_due(int64_t{instance.settings.gc_interval_hours} * 3600 * 1000);
     instance.scrubber.enqueue_if_due();
-    instance.list_sets.enqueue_if_due();
+  });
+  Housekeeping list_sets(kListSetsPause, [&instance](const auto& stopping) {
+    instance.list_sets.write_all(stopping);
   });
 
   if (instance.accounts.needs_setup()) {

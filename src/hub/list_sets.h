@@ -7,7 +7,7 @@
 // of them. So a set lacks no repository that is not noted. It may have one too many, which has lost
 // the tag since: a list looks at what it shows.
 //
-// Only the task writes sets, so that two commits never wait for each other about one.
+// Commits write no sets, so that two commits never wait for each other about one.
 
 #include <cstddef>
 #include <cstdint>
@@ -26,9 +26,6 @@ class Tx;
 }  // namespace hearth::db
 
 namespace hearth::hub {
-
-class TaskRunner;
-class Tasks;
 
 /// The names of sets. Any text may be asked for.
 namespace list_condition {
@@ -49,7 +46,7 @@ void note_list_change(db::Tx& tx, std::string_view repo_id);
 std::optional<std::vector<std::string>> noted_repos(db::Tx& tx, size_t count_max);
 
 /// Which of those that the sets tell of hold all conditions; of very many conditions not all are
-/// looked at. Nothing when a set is damaged, which is logged once.
+/// looked at. Nothing when a set is damaged, which is logged once for each.
 std::optional<NumberSet> repos_with_all(db::Tx& tx, std::vector<std::string> conditions);
 
 /// Calls `on_id` for each of these numbers, as far as they are repositories still.
@@ -63,23 +60,19 @@ std::optional<std::string> why_sets_wrong(db::Tx& tx, const Repo& repo);
 /// Brings the sets up to date. One at a time does, of all threads and processes.
 class ListSets {
  public:
-  ListSets(db::Database& database, Tasks& tasks) : database_(database), tasks_(tasks) {}
+  explicit ListSets(db::Database& database) : database_(database) {}
 
   enum class Step { kDone, kMore, kBusy };
   /// Writes some of those that are noted. kBusy: another one does just now.
   Step write_some();
-  /// Until nothing is noted.
-  void write_all();
+  /// Until nothing is noted, or `stopping` says so. Takes half of the time at most: others write,
+  /// too.
+  void write_all(const std::function<bool()>& stopping = [] { return false; });
   /// Drops every set and makes them again.
   void rebuild();
-  /// "list.sets"
-  void register_tasks(TaskRunner& runner);
-  /// Adds a task when a repository is noted.
-  void enqueue_if_due();
 
  private:
   db::Database& database_;
-  Tasks& tasks_;
 };
 
 }  // namespace hearth::hub

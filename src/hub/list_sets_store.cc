@@ -13,12 +13,9 @@
 #include "db/db.h"
 #include "hub/list_sets.h"
 #include "hub/search.h"
-#include "hub/tasks.h"
 
 namespace hearth::hub {
 namespace {
-
-constexpr std::string_view kTask = "list.sets";
 
 constexpr std::string_view kNote = "INSERT INTO list_change (repo_id) VALUES (?1)";
 constexpr std::string_view kIsNoted = "SELECT 1 FROM list_change noted LIMIT 1";
@@ -53,7 +50,8 @@ constexpr std::string_view kBlocks =
 constexpr std::string_view kDropBlock = "DELETE FROM list_set WHERE condition = ?1 AND block = ?2";
 constexpr std::string_view kNoteBlock =
     "INSERT INTO list_change (repo_id) SELECT repo_id FROM list_number"
-    " WHERE number >= ?1 AND number < ?2";
+    " WHERE number >= ?1 AND number < ?2"
+    " AND NOT EXISTS (SELECT 1 FROM list_change c WHERE c.repo_id = list_number.repo_id)";
 constexpr std::string_view kOneBlock =
     "SELECT condition, numbers FROM list_set WHERE condition IN {{list ?1}} AND block = ?2";
 constexpr std::string_view kPutBlock =
@@ -71,10 +69,6 @@ constexpr uint32_t kBlockBits = 16;
 constexpr size_t kConditionsMax = 24;
 // A transaction of about 200 ms with 600,000 repositories; on SQLite other writers wait for it.
 constexpr int64_t kNotesAtOnce = 1000;
-// How long a task writes until others have their turn, and when it looks again: somebody is at
-// work.
-constexpr auto kTaskTime = std::chrono::seconds(2);
-constexpr int64_t kLookAgainMs = 5'000;
 constexpr auto kBusyWait = std::chrono::milliseconds(200);
 
 using Conditions = std::set<std::string>;
@@ -173,11 +167,12 @@ void add_to_block(db::Tx& tx, int64_t block, const Block& added) {
 
 /// Each request would say it again.
 void log_damage_once(const std::string& condition) {
-  static std::once_flag once;
-  std::call_once(once, [&] {
-    log_error("lists: the set \"{}\" is damaged; hearth verify --rebuild makes it again",
-              condition);
-  });
+  constexpr size_t kSaidMax = 1000;
+  static std::mutex mutex;
+  static std::set<std::string> said;
+  std::lock_guard lock(mutex);
+  if (said.size() == kSaidMax || !said.insert(condition).second) return;
+  log_error("lists: the set \"{}\" is damaged; hearth verify --rebuild makes it again", condition);
 }
 
 }  // namespace
@@ -297,9 +292,12 @@ ListSets::Step ListSets::write_some() {
   });
 }
 
-void ListSets::write_all() {
-  while (true) {
-    auto begin = std::chrono::steady_clock::now();
+void ListSets::write_all(const std::function<bool()>& stopping) {
+  using Clock = std::chrono::steady_clock;
+  // Mostly there is nothing to do, and no need to wait for a writer.
+  if (!database_.read([](db::Tx& tx) { return tx.query_one(kIsNoted).has_value(); })) return;
+  while (!stopping()) {
+    auto begin = Clock::now();
     Step step = Step::kBusy;
     try {
       step = write_some();
@@ -308,9 +306,7 @@ void ListSets::write_all() {
       if (error.kind() != ErrorKind::kConflict) throw;
     }
     if (step == Step::kDone) return;
-    // Whoever else writes gets a turn: on SQLite they wait for each other.
-    std::this_thread::sleep_for(step == Step::kBusy ? kBusyWait
-                                                    : std::chrono::steady_clock::now() - begin);
+    std::this_thread::sleep_for(step == Step::kBusy ? kBusyWait : Clock::now() - begin);
   }
 }
 
@@ -319,37 +315,6 @@ void ListSets::rebuild() {
     for (std::string_view sql : {kDropNotes, kDropSets, kDropNumbers, kNoteAll}) tx.execute(sql);
   });
   write_all();
-}
-
-void ListSets::register_tasks(TaskRunner& runner) {
-  runner.handle(std::string(kTask), [this](TaskContext& task) {
-    auto begin = std::chrono::steady_clock::now();
-    bool any = false;
-    Step step = Step::kMore;
-    while (step == Step::kMore && std::chrono::steady_clock::now() - begin < kTaskTime &&
-           !task.stopping()) {
-      auto step_begin = std::chrono::steady_clock::now();
-      step = write_some();
-      any = any || step == Step::kMore;
-      if (step == Step::kMore)
-        std::this_thread::sleep_for(std::chrono::steady_clock::now() - step_begin);
-    }
-    if (!any) return;
-    database_.write([&](db::Tx& tx) {
-      NewTask again{.kind = std::string(kTask), .unique_key = std::string(kTask)};
-      again.delay_ms = step == Step::kMore ? 0 : kLookAgainMs;
-      tasks_.enqueue(tx, again);
-      task.finish(tx);
-    });
-  });
-}
-
-void ListSets::enqueue_if_due() {
-  bool any = database_.read([](db::Tx& tx) { return tx.query_one(kIsNoted).has_value(); });
-  if (!any) return;
-  database_.write([&](db::Tx& tx) {
-    tasks_.enqueue(tx, {.kind = std::string(kTask), .unique_key = std::string(kTask)});
-  });
 }
 
 }  // namespace hearth::hub

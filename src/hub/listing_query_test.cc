@@ -2,8 +2,10 @@
 // parts.
 
 #include <algorithm>
+#include <future>
 #include <random>
 #include <set>
+#include <thread>
 #include <tuple>
 
 #include <gmock/gmock.h>
@@ -87,7 +89,7 @@ TEST(ListingQuery, EachWayFindsTheSamePages) {
       facts.main_bytes = static_cast<uint64_t>(i % 4);
       hub.database.write([&](db::Tx& tx) { index_repo(tx, repo, facts); });
     }
-    ListSets(hub.database, hub.tasks).write_some();
+    ListSets(hub.database).write_some();
     for (const char* conditions :
          {"search=bert", "search=er", "search=llama-1", "search=lama&search=5", "search=nothing",
           "filter=all", "filter=all&filter=third", "filter=third&filter=rare", "author=alice",
@@ -168,7 +170,7 @@ class RandomLists {
                  {all_.front().repo.id});
     });
     for (int made = 60; made < 240; made += 60) {
-      ListSets(hub_.database, hub_.tasks).write_all();
+      ListSets(hub_.database).write_all();
       change_some();
       for (int i = made; i < made + 60; ++i) make(i);
     }
@@ -374,7 +376,7 @@ std::string sets_problem(TestHub& hub, const Repo& repo) {
 
 TEST(ListSets, AreWrittenOnceForWhatIsNoted) {
   for_each_hub([](TestHub& hub) {
-    ListSets sets(hub.database, hub.tasks);
+    ListSets sets(hub.database);
     Repo bert = add_row(hub, "alice/bert");
     Repo llama = add_row(hub, "alice/llama");
     hub.database.write([&](db::Tx& tx) { index_repo(tx, bert, {}); });
@@ -421,7 +423,7 @@ TEST(ListSets, KnowTheModelsAndDatasetsOfASpace) {
         derive_facts(space.type, "c0ffee", {},
                      {{"README.md", "---\nmodels: [Acme/Bert]\ndatasets: [acme/data]\n---\n"}});
     hub.database.write([&](db::Tx& tx) { index_repo(tx, space, facts); });
-    ListSets(hub.database, hub.tasks).write_all();
+    ListSets(hub.database).write_all();
     auto count = [&](const std::string& query) {
       return hub.database.read([&](db::Tx& tx) {
         ListRequest request = ListRequest::parse(RepoType::kSpace, Query(query));
@@ -435,31 +437,40 @@ TEST(ListSets, KnowTheModelsAndDatasetsOfASpace) {
   });
 }
 
-TEST(ListSets, ATaskFollowsWhatIsNoted) {
+TEST(ListSets, AreWrittenByOneAtATime) {
   for_each_hub([](TestHub& hub) {
-    ListSets sets(hub.database, hub.tasks);
-    sets.enqueue_if_due();
-    TaskFilter filter{.state = TaskState::kQueued, .kind = "list.sets"};
-    EXPECT_THAT(hub.tasks.list(filter), IsEmpty());
-    add_row(hub, "alice/bert");
-    sets.enqueue_if_due();
-    sets.enqueue_if_due();
-    EXPECT_EQ(hub.tasks.list(filter).size(), 1u);
-    TaskRunner runner(hub.tasks);
-    sets.register_tasks(runner);
-    EXPECT_TRUE(runner.run_one());
-    hub.database.read([](db::Tx& tx) { EXPECT_THAT(*noted_repos(tx, 5), IsEmpty()); });
-    // It looks again after a while: somebody is at work. Then it has nothing to do and ends.
-    EXPECT_FALSE(runner.run_one());
-    hub.clock.advance_ms(60'000);
-    EXPECT_TRUE(runner.run_one());
-    EXPECT_THAT(hub.tasks.list(filter), IsEmpty());
+    ListSets sets(hub.database);
+    Repo repo = add_row(hub, "alice/bert");
+    // On SQLite the second one waits instead.
+    if (hub.database.engine() == db::Engine::kPostgres) {
+      sets.write_all();
+      add_row(hub, "alice/llama");
+      std::promise<void> held;
+      std::promise<void> seen;
+      std::thread other([&] {
+        hub.database.write([&](db::Tx& tx) {
+          tx.query_one("SELECT only_one FROM list_writer WHERE only_one = 1 FOR UPDATE");
+          held.set_value();
+          seen.get_future().wait();
+        });
+      });
+      held.get_future().wait();
+      EXPECT_EQ(sets.write_some(), ListSets::Step::kBusy);
+      seen.set_value();
+      other.join();
+    }
+    int turns = 0;
+    sets.write_all([&] { return ++turns > 0; });
+    EXPECT_EQ(turns, 1);
+    EXPECT_EQ(sets.write_some(), ListSets::Step::kMore) << "it was told to stop";
+    sets.write_all();
+    EXPECT_EQ(sets_problem(hub, repo), "");
   });
 }
 
 TEST(ListSets, DamageIsSeenAndListsGoOnWithoutThem) {
   for_each_hub([](TestHub& hub) {
-    ListSets sets(hub.database, hub.tasks);
+    ListSets sets(hub.database);
     Repo repo = add_row(hub, "alice/bert");
     hub.database.write([&](db::Tx& tx) { index_repo(tx, repo, {}); });
     sets.write_all();

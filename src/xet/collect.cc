@@ -340,7 +340,7 @@ std::vector<MerkleHash> XetStore::promise_xorbs(const std::vector<MerkleHash>& x
     }
   });
   if (old.empty()) return promised;
-  std::ranges::sort(old);  // In one order: two such transactions do not wait for each other.
+  std::ranges::sort(old);  // In one order, so that two answers do not wait for each other.
   std::vector<MerkleHash> gone;
   database_.write([&](db::Tx& tx) {
     gone.clear();

@@ -13,6 +13,7 @@
 #include "blob/damage.h"
 #include "xet/collect_rows.h"
 #include "xet/table_cache.h"
+#include "xet/walks.h"
 #include "xet/xet_rows.h"
 
 namespace hearth::xet {
@@ -26,11 +27,12 @@ constexpr int64_t kDedupKeyMs = 7 * kDayMs;
 // How many xorbs with one chunk, and repositories with one xorb, are looked at before giving up:
 // the answer would only have saved an upload.
 constexpr int64_t kDedupXorbsMax = 32;
-// Of the file around it: 4 GiB, and at most 6 MB of answer (48 bytes a chunk).
-constexpr int64_t kDedupFilesMax = 16;
-constexpr size_t kAnswerXorbsMax = 64;
-constexpr uint64_t kAnswerChunksMax = 131'072;
-constexpr int64_t kFilesPerPage = 200;
+// Of the files around it: 2 GiB, and at most 3 MB of answer (48 bytes a chunk).
+constexpr size_t kAnswerXorbsMax = 32;
+constexpr uint64_t kAnswerChunksMax = 65'536;
+constexpr int64_t kAnswerReposMax = 8;
+constexpr int64_t kAnswerFilesMax = 8;
+constexpr size_t kNotedAtOnce = 5000;
 constexpr int64_t kReposPerPage = 64;
 constexpr int kRepoPagesMax = 4;
 constexpr unsigned kImmutableMode = 0444;
@@ -418,17 +420,20 @@ std::optional<Bytes> XetStore::dedup_answer(const MerkleHash& chunk, const Calle
   int64_t now_ms = clock_.now_ms();
   for (const MerkleHash& xorb : xorbs) {
     if (!may_reference(xorb, caller, may_read)) continue;
+    std::vector<MerkleHash> parts = {xorb};
+    for (const MerkleHash& part : readable_neighbours(xorb, caller, may_read)) {
+      parts.push_back(part);
+    }
     DedupAnswer answer{.xorbs = {},
                        .key = dedup_key(caller.user_id, now_ms),
                        .created_s = now_ms / 1000,
                        .expires_s = (now_ms + kDedupAnswerMs) / 1000};
     uint64_t chunk_count = 0;
-    // Of files that the caller may read alone: a foreign xorb of a single chunk would give that
-    // chunk's hash away.
-    for (const MerkleHash& part : promise_xorbs(with_its_files(xorb, caller, may_read))) {
-      auto table = find_table(part);
+    for (const MerkleHash& part : promise_xorbs(parts)) {
+      auto table = table_if_sound(part);
       if (!table) continue;
-      if (!answer.xorbs.empty() && (chunk_count += table->count()) > kAnswerChunksMax) break;
+      chunk_count += table->count();
+      if (!answer.xorbs.empty() && chunk_count > kAnswerChunksMax) break;
       answer.xorbs.push_back({part, std::move(table)});
     }
     // The one that was asked for stands first; damaged, it is to come again.
@@ -439,35 +444,45 @@ std::optional<Bytes> XetStore::dedup_answer(const MerkleHash& chunk, const Calle
   return std::nullopt;
 }
 
-std::vector<MerkleHash> XetStore::with_its_files(const MerkleHash& xorb, const Caller& caller,
-                                                 const MayReadRepo& may_read) const {
-  std::vector<Recipe> recipes;
+std::shared_ptr<const ChunkTable> XetStore::table_if_sound(const MerkleHash& xorb) const {
+  try {
+    return find_table(xorb);
+  } catch (const Error& error) {
+    log_error("xet: the row of xorb {}: {}", xorb.text(), error.message());
+    return nullptr;
+  }
+}
+
+std::vector<MerkleHash> XetStore::readable_neighbours(const MerkleHash& xorb, const Caller& caller,
+                                                      const MayReadRepo& may_read) const {
+  std::vector<std::string> repos = {caller.repo_id};
+  if (may_read) {
+    auto others = database_.read(
+        [&](db::Tx& tx) { return rows::repos_using(tx, xorb, "", kAnswerReposMax); });
+    repos.insert(repos.end(), others.begin(), others.end());
+    // Outside of a transaction: it may look into the database itself.
+    std::erase_if(repos, [&](const std::string& id) { return !may_read(id); });
+  }
+  std::vector<MerkleHash> parts;
+  std::unordered_set<MerkleHash, MerkleHashHasher> seen = {xorb};
   database_.read([&](db::Tx& tx) {
-    auto files = rows::files_of_xorb(tx, xorb, kDedupFilesMax);
-    if (files.empty()) return;
-    auto repos = rows::repos_using(tx, xorb, "", kReposPerPage);
-    repos.insert(repos.begin(), caller.repo_id);
-    std::erase_if(repos, [&](const std::string& id) { return may_read && !may_read(id); });
-    for (const MerkleHash& file : files) {
-      bool readable = std::ranges::any_of(
-          repos, [&](const std::string& id) { return rows::repo_has_file(tx, id, file); });
-      auto recipe = readable ? rows::find_file(tx, file) : std::nullopt;
-      if (recipe) recipes.push_back(std::move(*recipe));
+    for (const std::string& repo_id : repos) {
+      for (const Recipe& recipe : rows::files_with_xorb(tx, repo_id, xorb, kAnswerFilesMax)) {
+        // From this xorb on, and round again: who asks for the first chunk has the file before
+        // them.
+        auto here = std::ranges::find(recipe.terms, xorb, &Term::xorb);
+        std::vector<Term> terms(here, recipe.terms.end());
+        terms.insert(terms.end(), recipe.terms.begin(), here);
+        for (const Term& term : terms) {
+          if (parts.size() + 1 == kAnswerXorbsMax) return;
+          if (!seen.insert(term.xorb).second) continue;
+          // The row of a file tells how its first sender cut and packed it. Another one's xorbs may
+          // hold more than this file: only what the repository itself is made of is readable in it.
+          if (rows::repo_uses(tx, repo_id, term.xorb)) parts.push_back(term.xorb);
+        }
+      }
     }
   });
-  std::vector<MerkleHash> parts = {xorb};
-  std::unordered_set<MerkleHash, MerkleHashHasher> seen = {xorb};
-  for (const Recipe& recipe : recipes) {
-    // From this xorb on, and round again: who asks for the first chunk has the file before them.
-    auto here = std::ranges::find(recipe.terms, xorb, &Term::xorb);
-    auto add = [&](const Term& term) {
-      if (parts.size() < kAnswerXorbsMax && seen.insert(term.xorb).second) {
-        parts.push_back(term.xorb);
-      }
-    };
-    std::for_each(here, recipe.terms.end(), add);
-    std::for_each(recipe.terms.begin(), here, add);
-  }
   return parts;
 }
 
@@ -476,10 +491,19 @@ void XetStore::note_xorbs_of_files(const std::function<void()>& check) {
   do {
     check();
     after = database_.write([&](db::Tx& tx) -> std::optional<MerkleHash> {
-      auto page = rows::files_after(tx, after, kFilesPerPage);
-      for (const MerkleHash& file : page) rows::note_xorbs(tx, file);
-      if (page.size() < kFilesPerPage) return std::nullopt;
-      return page.back();
+      size_t row_count = 0;
+      auto page = rows::files_after(tx, after, kPage);
+      for (const MerkleHash& file : page) {
+        try {
+          row_count += rows::note_xorbs(tx, file);
+        } catch (const Error& error) {
+          if (error.kind() != ErrorKind::kCorrupt) throw;
+          log_error("xet: the row of file {}: {}", file.text(), error.message());
+        }
+        // Others wait for this transaction.
+        if (row_count >= kNotedAtOnce) return file;
+      }
+      return page.size() < kPage ? std::nullopt : std::optional(page.back());
     });
   } while (after);
 }

@@ -244,9 +244,12 @@ class XetStore {
   /// Reads a stored xorb anew. Throws Error{kCorrupt}.
   ChunkTable read_table(const MerkleHash& hash) const;
   HashKey dedup_key(const std::string& user_id, int64_t now_ms) const;
-  /// The xorb, then others of the files that it is a part of and that the caller may read.
-  std::vector<MerkleHash> with_its_files(const MerkleHash& xorb, const Caller& caller,
-                                         const MayReadRepo& may_read) const;
+  /// Other xorbs of files that this one is a part of: those that a repository uses which the caller
+  /// may read.
+  std::vector<MerkleHash> readable_neighbours(const MerkleHash& xorb, const Caller& caller,
+                                              const MayReadRepo& may_read) const;
+  /// As find_table; nothing for a damaged row, which is logged.
+  std::shared_ptr<const ChunkTable> table_if_sound(const MerkleHash& xorb) const;
 
   db::Database& database_;
   const blob::BlobStore& blobs_;

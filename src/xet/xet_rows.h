@@ -71,11 +71,16 @@ std::optional<Recipe> find_file_by_sha256(db::Tx& tx, const std::string& sha256)
 void insert_file(db::Tx& tx, const Recipe& recipe, int64_t now_ms);
 /// Replaces it by one that was read through just now.
 void set_terms(db::Tx& tx, const Recipe& recipe);
-/// Files that the xorb is a part of, as far as insert_file and note_xorbs have noted it.
-std::vector<MerkleHash> files_of_xorb(db::Tx& tx, const MerkleHash& xorb, int64_t limit);
-/// Notes which xorbs a stored file is made of. Does nothing when it is noted, or gone.
-void note_xorbs(db::Tx& tx, const MerkleHash& file_hash);
-bool are_xorbs_noted(db::Tx& tx, const Recipe& recipe);
+/// Files of the repository that the xorb is a part of, as far as insert_file and note_xorbs have
+/// noted it. Of a xorb of very many files some are looked at. Leaves damaged rows out.
+std::vector<Recipe> files_with_xorb(db::Tx& tx, const std::string& repo_id, const MerkleHash& xorb,
+                                    int64_t limit);
+/// Notes which xorbs a stored file is made of; returns how many. Does nothing when it is noted, or
+/// gone. Throws Error{kCorrupt}.
+size_t note_xorbs(db::Tx& tx, const MerkleHash& file_hash);
+/// False: some are noted, and others than those that it is made of. A file of which none is noted
+/// is older than the rows; that costs bytes of uploads and nothing else.
+bool are_noted_xorbs_right(db::Tx& tx, const Recipe& recipe);
 /// Ways in which clients have cut the same content.
 int64_t count_files(db::Tx& tx, const std::string& sha256);
 bool names_any(const Recipe& recipe, const std::set<std::string>& xorbs);

@@ -56,14 +56,33 @@ std::set<MerkleHash> xorbs_of(const Recipe& recipe) {
   return xorbs;
 }
 
-void put_xorbs(db::Tx& tx, const Recipe& recipe) {
-  tx.execute("DELETE FROM xet_file_xorb WHERE file_hash = ?1", {value_of(recipe.file_hash)});
-  std::vector<db::Params> rows;
-  for (const MerkleHash& xorb : xorbs_of(recipe)) {
-    rows.push_back({value_of(xorb), value_of(recipe.file_hash)});
+std::set<MerkleHash> noted_xorbs(db::Tx& tx, const MerkleHash& file_hash) {
+  auto noted = hashes_from(
+      tx.query("SELECT xorb_hash FROM xet_file_xorb WHERE file_hash = ?1", {value_of(file_hash)}));
+  return {noted.begin(), noted.end()};
+}
+
+/// Writes what differs; returns how many xorbs the file has.
+size_t put_xorbs(db::Tx& tx, const Recipe& recipe) {
+  auto wanted = xorbs_of(recipe);
+  std::vector<db::Params> gone;
+  for (const MerkleHash& xorb : noted_xorbs(tx, recipe.file_hash)) {
+    if (wanted.erase(xorb) == 0) gone.push_back({value_of(xorb), value_of(recipe.file_hash)});
   }
-  if (rows.empty()) return;
-  tx.execute_many("INSERT INTO xet_file_xorb (xorb_hash, file_hash) VALUES (?1, ?2)", rows);
+  std::vector<db::Params> added;
+  for (const MerkleHash& xorb : wanted) {
+    added.push_back({value_of(xorb), value_of(recipe.file_hash)});
+  }
+  if (!gone.empty()) {
+    tx.execute_many("DELETE FROM xet_file_xorb WHERE xorb_hash = ?1 AND file_hash = ?2", gone);
+  }
+  if (!added.empty()) {
+    tx.execute_many(
+        "INSERT INTO xet_file_xorb (xorb_hash, file_hash) VALUES (?1, ?2) "
+        "ON CONFLICT (xorb_hash, file_hash) DO NOTHING",
+        added);
+  }
+  return added.size() + gone.size();
 }
 
 }  // namespace
@@ -261,22 +280,33 @@ void set_terms(db::Tx& tx, const Recipe& recipe) {
   put_xorbs(tx, recipe);
 }
 
-std::vector<MerkleHash> files_of_xorb(db::Tx& tx, const MerkleHash& xorb, int64_t limit) {
-  return hashes_from(tx.query(
-      "SELECT file_hash FROM xet_file_xorb WHERE xorb_hash = ?1 ORDER BY file_hash LIMIT ?2",
-      {value_of(xorb), limit}));
+std::vector<Recipe> files_with_xorb(db::Tx& tx, const std::string& repo_id, const MerkleHash& xorb,
+                                    int64_t limit) {
+  constexpr int64_t kLookedAtMax = 1000;
+  auto found = hashes_from(
+      tx.query("SELECT d.file_hash FROM (SELECT file_hash FROM xet_file_xorb WHERE xorb_hash = ?1 "
+               "LIMIT ?2) d CROSS JOIN repo_lfs l WHERE l.repo_id = ?3 AND l.file_hash = "
+               "d.file_hash LIMIT ?4",
+               {value_of(xorb), kLookedAtMax, repo_id, limit}));
+  std::vector<Recipe> recipes;
+  for (const MerkleHash& file : found) {
+    try {
+      if (auto recipe = find_file(tx, file)) recipes.push_back(std::move(*recipe));
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kCorrupt) throw;
+    }
+  }
+  return recipes;
 }
 
-void note_xorbs(db::Tx& tx, const MerkleHash& file_hash) {
+size_t note_xorbs(db::Tx& tx, const MerkleHash& file_hash) {
   auto recipe = find_file(tx, file_hash);
-  if (!recipe || are_xorbs_noted(tx, *recipe)) return;
-  put_xorbs(tx, *recipe);
+  return recipe ? put_xorbs(tx, *recipe) : 0;
 }
 
-bool are_xorbs_noted(db::Tx& tx, const Recipe& recipe) {
-  auto noted = hashes_from(tx.query("SELECT xorb_hash FROM xet_file_xorb WHERE file_hash = ?1",
-                                    {value_of(recipe.file_hash)}));
-  return std::set<MerkleHash>(noted.begin(), noted.end()) == xorbs_of(recipe);
+bool are_noted_xorbs_right(db::Tx& tx, const Recipe& recipe) {
+  auto noted = noted_xorbs(tx, recipe.file_hash);
+  return noted.empty() || noted == xorbs_of(recipe);
 }
 
 int64_t count_files(db::Tx& tx, const std::string& sha256) {

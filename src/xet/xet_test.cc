@@ -401,49 +401,104 @@ TEST_P(Xet, ChunkQuestionsAreAnsweredForWhatTheCallerMayKnow) {
   EXPECT_FALSE(at_.store.dedup_answer(MerkleHash{}, kAlice, nobody_reads));
 }
 
+/// Whether an answer to a question lists the xorb.
+bool tells_of(const std::optional<Bytes>& answer, const std::string& name) {
+  const MerkleHash hash = Fixture::xorb_name(name);
+  return answer && !std::ranges::search(*answer, hash.view()).empty();
+}
+
 TEST_P(Xet, AChunkQuestionIsAnsweredWithTheRestOfAFileThatTheCallerMayRead) {
   at_.upload_vector("v1", kAlice);
   at_.upload_vector("v2", kAlice);  // Of the xorb of v1 and one of its own.
   at_.upload_vector("v1", kBob);
   MerkleHash first = hash_of(expected().at("dedup_response").as_object().at("query_chunk"));
-  auto tells_of = [](const std::optional<Bytes>& answer, const std::string& name) {
-    auto hash = Fixture::xorb_name(name).view();
-    return answer && std::ranges::search(*answer, hash).size() == hash.size();
+  // As the real ones it looks into the database.
+  auto reads = [&](const std::string& readable) {
+    return [this, readable](const std::string& repo_id) {
+      return database_->read([&](db::Tx&) { return repo_id == readable; });
+    };
   };
-  auto for_alice = at_.store.dedup_answer(
-      first, kAlice, [](const std::string& repo_id) { return repo_id == "repo-a"; });
+  auto for_alice = at_.store.dedup_answer(first, kAlice, reads("repo-a"));
   EXPECT_TRUE(tells_of(for_alice, "v1"));
   EXPECT_TRUE(tells_of(for_alice, "v2"));
-  auto for_bob = at_.store.dedup_answer(
-      first, kBob, [](const std::string& repo_id) { return repo_id == "repo-b"; });
+  auto for_bob = at_.store.dedup_answer(first, kBob, reads("repo-b"));
   EXPECT_TRUE(tells_of(for_bob, "v1"));
   EXPECT_FALSE(tells_of(for_bob, "v2")) << "a repository that bob may not read has it";
+  // Another repository that may be read tells of it, too.
+  EXPECT_TRUE(tells_of(at_.store.dedup_answer(first, kBob, reads("repo-a")), "v2"));
   // Whoever sent a xorb may know of it, which says nothing of the file.
-  EXPECT_FALSE(tells_of(at_.store.dedup_answer(first, kBob, nobody_reads), "v2"));
+  auto for_nobody = at_.store.dedup_answer(first, kBob, nobody_reads);
+  EXPECT_TRUE(tells_of(for_nobody, "v1"));
+  EXPECT_FALSE(tells_of(for_nobody, "v2"));
   // What is to come again is not told of.
   database_->write([](db::Tx& tx) {
     tx.execute("INSERT INTO damaged (kind, name, why, found_ms) VALUES ('xorb', ?1, 'a test', 1)",
                {Fixture::xorb_name("v2").text()});
   });
-  auto without = at_.store.dedup_answer(first, kAlice, [](const std::string&) { return true; });
+  auto without = at_.store.dedup_answer(first, kAlice, reads("repo-a"));
   EXPECT_TRUE(tells_of(without, "v1"));
   EXPECT_FALSE(tells_of(without, "v2"));
+}
+
+TEST_P(Xet, AnAnswerToldOfIsNotCollected) {
+  at_.upload_vector("v1", kAlice);
+  at_.upload_vector("v2", kAlice);
+  at_.clock.advance_ms(30LL * 24 * 3600 * 1000);
+  MerkleHash first = hash_of(expected().at("dedup_response").as_object().at("query_chunk"));
+  auto all_read = [](const std::string&) { return true; };
+  EXPECT_TRUE(tells_of(at_.store.dedup_answer(first, kAlice, all_read), "v2"));
+  int64_t now_ms = at_.clock.now_ms();
+  database_->read([&](db::Tx& tx) {
+    auto row = tx.query_one("SELECT last_ref_ms FROM xorb WHERE hash = ?1",
+                            {Fixture::xorb_name("v2").view()});
+    EXPECT_EQ(row->get_int(0), now_ms);
+  });
+}
+
+TEST_P(Xet, AXorbThatTheReadersRepositoryIsNotMadeOfIsNotToldOf) {
+  // Bob has the same content, and its first xorb; the rest of it he packed otherwise. The row of
+  // the file still tells how alice packed it, together with something of her own.
+  at_.upload_vector("v1", kAlice);
+  at_.upload_vector("v2", kAlice);
+  at_.upload_vector("v1", kBob);
+  database_->write([](db::Tx& tx) {
+    tx.execute(
+        "INSERT INTO repo_lfs (repo_id, sha256, size_bytes, file_hash, created_ms)"
+        " SELECT 'repo-b', sha256, size_bytes, file_hash, created_ms FROM repo_lfs"
+        " WHERE sha256 = ?1",
+        {Fixture::sha256_name("v2")});
+  });
+  MerkleHash first = hash_of(expected().at("dedup_response").as_object().at("query_chunk"));
+  auto reads_b = [](const std::string& repo_id) { return repo_id == "repo-b"; };
+  auto answer = at_.store.dedup_answer(first, kBob, reads_b);
+  EXPECT_TRUE(tells_of(answer, "v1"));
+  EXPECT_FALSE(tells_of(answer, "v2"));
 }
 
 TEST_P(Xet, TheXorbsOfOlderFilesAreNotedLater) {
   at_.upload_vector("v1", kAlice);
   at_.upload_vector("v2", kAlice);
-  EXPECT_TRUE(at_.store.verify_index().problems.empty());
-  database_->write([](db::Tx& tx) { tx.execute("DELETE FROM xet_file_xorb"); });
-  EXPECT_EQ(at_.store.verify_index().problems.size(), 2u);
+  auto noted = [&] {
+    return database_->read([](db::Tx& tx) {
+      return tx.query_one("SELECT COUNT(*) FROM xet_file_xorb d")->get_int(0);
+    });
+  };
+  EXPECT_EQ(noted(), 3);
+  database_->write([](db::Tx& tx) { tx.execute("DELETE FROM xet_file_xorb AS every_one"); });
+  EXPECT_TRUE(at_.store.verify_index().problems.empty()) << "it costs bytes and nothing else";
   at_.store.note_xorbs_of_files([] {});
-  EXPECT_TRUE(at_.store.verify_index().problems.empty());
+  EXPECT_EQ(noted(), 3);
+  at_.store.note_xorbs_of_files([] {});
+  EXPECT_EQ(noted(), 3);
   database_->write([](db::Tx& tx) {
-    tx.execute("DELETE FROM xet_file_xorb WHERE xorb_hash = ?1", {Fixture::xorb_name("v2").view()});
+    tx.execute("DELETE FROM xet_file_xorb WHERE xorb_hash = ?1", {Fixture::xorb_name("v1").view()});
+    tx.execute("INSERT INTO xet_file_xorb (xorb_hash, file_hash) VALUES (?1, ?2)",
+               {Fixture::xorb_name("v2").view(), Fixture::file_name("v1").view()});
   });
-  EXPECT_EQ(at_.store.verify_index().problems.size(), 1u);
+  EXPECT_EQ(at_.store.verify_index().problems.size(), 2u);
   at_.store.rebuild();
   EXPECT_TRUE(at_.store.verify_index().problems.empty());
+  EXPECT_EQ(noted(), 3);
 }
 
 TEST_P(Xet, DamageIsFoundAndNotServedAndANewUploadRepairsIt) {

@@ -11,5 +11,5 @@ CREATE INDEX xet_file_xorb_file ON xet_file_xorb (file_hash);
 INSERT INTO task (id, kind, payload, unique_key, state, attempts, attempts_max, run_after_ms,
                   cancel_wanted, progress, log, created_ms)
 SELECT '000000000000000000000026', 'xet.note_xorbs', '{}', 'xet.note_xorbs', 'queued', 0, 5, 0, 0, '{}', '',
-       MAX(f.created_ms)
-FROM xet_file f HAVING COUNT(*) > 0;
+       (SELECT MAX(created_ms) FROM xet_file)
+WHERE EXISTS (SELECT 1 FROM xet_file);
