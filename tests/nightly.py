@@ -237,11 +237,14 @@ def gc(options: argparse.Namespace, logs: Path) -> list[Row]:
                for number in range(processes))
     outcome = f"FAILED, see gc-{failed[0]}.log in build/nightly" if failed else "nothing taken that is needed, nothing left that is not"
     row = Row("steps of random lives, some collections killed", outcome,
-              f"{done:,} of {options.gc_steps:,} steps asked for, then told to end" if ended else f"{done:,} steps", time.monotonic() - begin)
+              (f"{done:,} of {options.gc_steps:,} steps asked for, then told to end" if ended else f"{done:,} steps")
+              + f", a life for each thousand; HEARTH_GC_SEED from {first:,} on" + "".join(f" and {first + number * steps:,} on" for number in range(1, processes)),
+              time.monotonic() - begin)
     if not done and ended:
         return [row]
     publish("50-gc", "Garbage collection", f"gc --gc-steps {done if ended else options.gc_steps}", [row],
-            "Lives of hubs of a thousand steps (uploads by Xet and LFS, commits, branches, squashes, deletions, bringing back, time that passes) with a "
+            "Lives of hubs of a thousand steps (uploads by Xet and LFS, commits, branches, squashes, deletions, bringing back, questions for chunks and "
+            "uploads that build on the answer within its fourteen days, time that passes) with a "
             "collection after every eighth step, a quarter of them killed at a random durable step. After each, every file that any commit names is "
             "compared; at the end of a life only what a commit needs is left, and the ledger says the same as a recount after every eighth step. The "
             "first life on each core is also led for a hundred steps on PostgreSQL, without kills.")

@@ -29,6 +29,7 @@ uint64_t number_from(const char* name, uint64_t fallback) {
 /// A file as hf-xet would send it: one xorb, one shard.
 struct Packed {
   xet::MerkleHash xorb;
+  xet::MerkleHash first_chunk;
   Bytes xorb_bytes;
   Bytes shard;
   std::string sha256;
@@ -54,8 +55,11 @@ Packed pack(const std::string& content) {
     if (step.is_cut) add();
   }
   if (!chunk.empty()) add();
-  Packed packed{
-      .xorb = builder.hash(), .xorb_bytes = {}, .shard = {}, .sha256 = sha256_hex(content)};
+  Packed packed{.xorb = builder.hash(),
+                .first_chunk = hashes.front(),
+                .xorb_bytes = {},
+                .shard = {},
+                .sha256 = sha256_hex(content)};
   ByteView bytes = builder.serialized();
   packed.xorb_bytes.assign(bytes.begin(), bytes.end());
   const xet::ChunkTable& table = builder.table();
@@ -99,7 +103,7 @@ class Life {
 
   void step() {
     std::vector<Repo> repos = hub_.parts.repositories.list();
-    uint64_t kind = roll(24);
+    uint64_t kind = roll(26);
     if (repos.size() < 2 || (kind == 0 && repos.size() < 6)) {
       hub_.create("alice/r" + std::to_string(++names_));
       return;
@@ -190,6 +194,8 @@ class Life {
   }
 
   uint64_t roll(uint64_t sides) { return dice_() % sides; }
+  /// How often a client built on an answer.
+  uint64_t built() const { return built_; }
 
  private:
   void act(uint64_t kind, const Repo& repo, const Repo& other, size_t which) {
@@ -276,6 +282,12 @@ class Life {
         hub_.commit(repo, [&](CommitDraft& draft) { draft.put("pr", std::to_string(dice_())); },
                     {"propose"}, {"main", true});
         break;
+      case 22:
+        ask(repo, which);
+        break;
+      case 23:
+        build_on_answer(repo, which);
+        break;
       default:
         hub_.clock.advance_ms(static_cast<int64_t>(dice_() % static_cast<uint64_t>(kDayMs)));
     }
@@ -306,6 +318,42 @@ class Life {
     }
   }
 
+  /// Bob's client, which has the content but not sent it, asks for its first chunk.
+  void ask(const Repo& repo, size_t which) {
+    xet::Caller caller{.user_id = hub_.bob.user_id, .repo_id = repo.id};
+    auto answer = hub_.large_files.dedup_answer(
+        packed_[which].first_chunk, caller, [&](const std::string& id) { return id == repo.id; });
+    if (!answer) return;
+    // It tells of other xorbs, too: of files with chunks in common.
+    for (size_t other = 0; other < packed_.size(); ++other) {
+      if (!std::ranges::search(*answer, packed_[other].xorb.view()).empty()) {
+        told_[other] = {repo.id, hub_.clock.now_ms()};
+      }
+    }
+  }
+
+  /// Within the fourteen days that an answer lasts, his client refers to what it told of. It has
+  /// nothing to fall back to.
+  void build_on_answer(const Repo& repo, size_t which) {
+    auto told = told_.find(which);
+    if (told == told_.end()) return;
+    const auto& [told_of, at_ms] = told->second;
+    bool lasts = hub_.clock.now_ms() - at_ms <= 14 * kDayMs;
+    bool readable = hub_.parts.repositories.find_by_id(told_of).has_value();
+    if (!lasts || !readable) return;
+    xet::Caller caller{.user_id = hub_.bob.user_id, .repo_id = repo.id};
+    auto registration = hub_.large_files.begin_shard(
+        packed_[which].shard, caller,
+        [&](const std::string& id) { return id == told_of || id == repo.id; });
+    try {
+      while (!registration.step()) {
+      }
+      ++built_;
+    } catch (const Error& error) {
+      ADD_FAILURE() << "an answer was not kept to: " << error.what();
+    }
+  }
+
   void keep_promise(const Repo& repo, const std::string& path, const std::string& sha256) {
     auto at = promised_.find({repo.id, sha256});
     bool kept = at != promised_.end() && hub_.clock.now_ms() - at->second <= 2 * kDayMs;
@@ -322,6 +370,8 @@ class Life {
   std::vector<Packed> packed_;
   std::map<std::pair<std::string, std::string>, int64_t> promised_;
   std::map<size_t, int64_t> sent_ms_;
+  std::map<size_t, std::pair<std::string, int64_t>> told_;  // By content: the repository, and when
+  uint64_t built_ = 0;
   std::map<std::string, std::string> commits_;
   uint64_t names_ = 0;
 };
@@ -347,7 +397,7 @@ void collect_and_be_killed(TestHub& hub, uint64_t at_step) {
   ASSERT_TRUE(result.status == 0 || result.status == 128 + 9) << result.status << result.out;
 }
 
-void live(TestHub& hub, uint64_t seed, uint64_t step_count, bool with_kills) {
+void live(TestHub& hub, uint64_t seed, uint64_t step_count, bool with_kills, uint64_t* built) {
   SCOPED_TRACE("HEARTH_GC_SEED=" + std::to_string(seed));
   int64_t now_ms = system_clock().now_ms();  // Files on the disk have its time.
   hub.clock.advance_ms(now_ms - hub.clock.now_ms());
@@ -373,24 +423,28 @@ void live(TestHub& hub, uint64_t seed, uint64_t step_count, bool with_kills) {
   life.check_all();
   life.check_that_the_rest_goes();
   life.check_all();
+  *built += life.built();
 }
 
 TEST(GcProperty, WhatIsReferredToIsNeverTakenAndTheRestGoes) {
   uint64_t seed = number_from("HEARTH_GC_SEED", std::random_device()());
   uint64_t step_count = number_from("HEARTH_GC_STEPS", 1'000);
+  uint64_t built = 0;
   // A new hub every thousand steps: each ends with the proof that what is not needed goes.
   for (uint64_t done = 0; done < step_count && !HasFailure(); done += 1'000, ++seed) {
     db::for_each_engine([&](db::TestDatabase& database) {
       bool sqlite = database->engine() == db::Engine::kSqlite;
       if (!sqlite && done > 0) return;
       TestHub hub(database);
-      live(hub, seed, std::min<uint64_t>(sqlite ? 1'000 : 100, step_count - done), sqlite);
+      live(hub, seed, std::min<uint64_t>(sqlite ? 1'000 : 100, step_count - done), sqlite, &built);
     });
     std::printf("%llu steps, the last seed was %llu\n",
                 static_cast<unsigned long long>(std::min(done + 1'000, step_count)),
                 static_cast<unsigned long long>(seed));
     std::fflush(stdout);
   }
+  // Some eight times in a life of a thousand steps, but in short ones perhaps never.
+  if (step_count >= 10'000) EXPECT_GT(built, 0u) << "nobody built on an answer";
 }
 
 }  // namespace

@@ -201,11 +201,11 @@ def main() -> int:
                            "the packages it depends on from a local folder, the unit's own command as its user, an account and a token, "
                            "then transformers pushes a small BERT and loads it again. Afterwards an upgrade, a removal and a purge keep "
                            "settings and data as docs/install.md says.",
-                      columns=["step", "seconds"],
-                      rows=[["apt install, with dependencies", f"{seen['install_s']:.1f}"],
-                            ["start, account, token", f"{seen['start_s']:.1f}"],
-                            ["push and load with transformers", f"{seen['model_s']:.1f}"],
-                            [f"all (aim: at most {LIMIT_S})", f"{seen['all_s']:.1f}"]])
+                      columns=["step", "seconds", "goal", "met"],
+                      rows=[["apt install, with dependencies", f"{seen['install_s']:.1f}", "", ""],
+                            ["start, account, token", f"{seen['start_s']:.1f}", "", ""],
+                            ["push and load with transformers", f"{seen['model_s']:.1f}", "", ""],
+                            ["all", f"{seen['all_s']:.1f}", f"≤ {LIMIT_S} s", "yes" if seen["all_s"] <= LIMIT_S else "no"]])
     return 0
 
 
