@@ -35,6 +35,7 @@ OWNERS = {
     r"git2(/|\.h)": "git",
     r"yaml\.h": "cards",
     r"argon2\.h": "hub",
+    r"roaring/": "hub",
     r"blake3\.h": "xet",
     r"lz4": "xet",
     r"CLI/": "app",
