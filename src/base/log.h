@@ -30,7 +30,8 @@ struct LogField {
 
 void log_line(LogLevel level, std::string_view line);
 /// A line with fields. Handed to a thread of its own, so that it never waits for whoever reads
-/// standard error: when 8,192 lines wait, the oldest are dropped and counted.
+/// standard error: when 8,192 lines wait, the oldest are dropped and counted. Written within
+/// milliseconds, together with what comes meanwhile.
 void log_event(LogLevel level, std::string_view message, std::initializer_list<LogField> fields);
 /// How many lines log_event has dropped.
 uint64_t dropped_log_lines();
