@@ -207,6 +207,11 @@ def crowds(options: argparse.Namespace, logs: Path) -> list[Row]:
     return [Row("slow clients, many clients, and more work than there is", "passed" if status == 0 else f"FAILED, status {status}", "", seconds)]
 
 
+def bombs(options: argparse.Namespace, logs: Path) -> list[Row]:
+    status, _, seconds = run([str(environments.python_of("hostile")), "tests/hostile/bombs.py", "--publish"], logs / "bombs.log")
+    return [Row("small requests that would cost much, and smuggled ones", "passed" if status == 0 else f"FAILED, status {status}", "", seconds)]
+
+
 def gc(options: argparse.Namespace, logs: Path) -> list[Row]:
     """The property test of src/hub/gc_property_test.cc, on each core a part of the steps with seeds of its own."""
     processes = os.cpu_count() or 1
@@ -277,7 +282,7 @@ def publish(name: str, title: str, part: str, rows: list[Row], note: str) -> Non
 
 # A part runs, writes its section of the page, and returns what it saw.
 PARTS = {"kills": kills, "steps": steps, "flips": flips, "cuts": cuts, "disk-full": disk_full, "io-errors": io_errors,
-         "upgrades": upgrades, "backup": backup, "package": package, "crowds": crowds,
+         "upgrades": upgrades, "backup": backup, "package": package, "crowds": crowds, "bombs": bombs,
          "gc": gc, "contract": contract, "oracles": oracles, "sanitizers": sanitizers, "fuzzers": fuzzers, "bench": bench}
 
 
