@@ -146,7 +146,7 @@ def main() -> int:
             columns=["kind", "what", "answer", "CPU seconds", "more memory, MiB", "goal", "met"], rows=rows,
             note=f"Small requests that would cost much, one after the other at one hub: {len(seen.costs)}, of which {over} miss the goal. CPU seconds and "
                  "memory are those of the hub and its children (git), until the answer and the work behind it are done; memory is the highest above what "
-                 "they held before. And requests that two readers could understand differently, each with the bytes of a second one behind it, which "
+                 "they held before, looked at twenty times a second. And requests that two readers could understand differently, each with the bytes of a second one behind it, which "
                  "nobody may take for a request: straight to the hub, and through an nginx that is as lenient as it can be told to be.")
     return 1 if status != 0 or not seen.costs or not seen.smuggled else 0
 
