@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,22 +97,40 @@ def server_row(preset: str, what: str, lock: str, places: str, logs: Path, env: 
 
 
 def fuzz_rows(seconds_each: int, logs: Path) -> list[Row]:
-    rows = []
+    """As many at once as there are cores; a fuzzer takes one."""
     programs = sorted(build("fuzz").glob("*_fuzz"))
     subprocess.run([str(environments.python_of("hostile")), "tests/fuzz/corpora.py", str(ROOT / "build" / "corpus")], cwd=ROOT, check=True,
                    stdout=subprocess.DEVNULL)
-    for program in programs:
+
+    def row_of(program: Path) -> Row:
         corpus = ROOT / "build" / "corpus" / program.name
         status, text, seconds = run(
             [str(program), str(corpus), f"-max_total_time={seconds_each}", "-print_final_stats=1", "-rss_limit_mb=4096",
              f"-artifact_prefix={logs}/{program.name}-"], logs / f"{program.name}.log")
         executed = re.findall(r"stat::number_of_executed_units:\s*(\d+)", text)
         edges = re.findall(r"cov: (\d+)", text)
-        rows.append(Row(program.name, "nothing found" if status == 0 else f"FOUND, status {status}",
-                        f"{int(executed[-1]):,} runs, {int(edges[-1]):,} edges, {len(list(corpus.iterdir())):,} inputs kept" if executed and edges else "",
-                        seconds))
-        print(rows[-1], flush=True)
-    return rows
+        row = Row(program.name, "nothing found" if status == 0 else f"FOUND, status {status}",
+                  f"{int(executed[-1]):,} runs, {int(edges[-1]):,} edges, {len(list(corpus.iterdir())):,} inputs kept" if executed and edges else "",
+                  seconds)
+        print(row, flush=True)
+        return row
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return list(pool.map(row_of, programs))
+
+
+HOURS = "hours in all"
+
+
+def hours_in_all(rows: list[Row], former: dict | None) -> list[str]:
+    """How long each target has been run, with all the runs before: the sum of the section that these rows replace, and this run's.
+    A target that is not in there begins anew. A section from before there was a sum gives its own seconds."""
+    hours: dict[str, float] = {}
+    for cells in former["rows"] if former else []:
+        named = dict(zip(former["columns"], cells))
+        hours[named["what"]] = float(named[HOURS]) if HOURS in named else float(named["seconds"]) / 3600
+    # Three digits: a run loses or wins no more than two seconds by rounding.
+    return [f"{hours.get(row.what, 0) + row.seconds / 3600:.3f}" for row in rows]
 
 
 def sanitizers(options: argparse.Namespace, logs: Path) -> list[Row]:
@@ -131,8 +150,13 @@ def sanitizers(options: argparse.Namespace, logs: Path) -> list[Row]:
 
 def fuzzers(options: argparse.Namespace, logs: Path) -> list[Row]:
     rows = fuzz_rows(options.fuzz_s, logs)
-    publish("81-fuzzing", "Fuzzing", f"fuzzers --fuzz-s {options.fuzz_s}", rows, "libFuzzer with AddressSanitizer and UndefinedBehaviorSanitizer, from the seeds of tests/fuzz/corpora.py and what "
-            "earlier runs have kept. What is parsed by which: [fuzzing.md](fuzzing.md).")
+    figures.write("reliability", "81-fuzzing", title="Fuzzing", command=f"scripts/nightly fuzzers --fuzz-s {options.fuzz_s}",
+                  columns=["what", "outcome", "how much", "seconds", HOURS],
+                  rows=[[row.what, row.outcome, row.figures, f"{row.seconds:.0f}", hours]
+                        for row, hours in zip(rows, hours_in_all(rows, figures.read("reliability", "81-fuzzing")))],
+                  note="libFuzzer with AddressSanitizer and UndefinedBehaviorSanitizer, from the seeds of tests/fuzz/corpora.py and what "
+                       "earlier runs have kept; one target on each core. The hours are those of all published runs. What is parsed by which: "
+                       "[fuzzing.md](fuzzing.md).")
     return rows
 
 
@@ -205,6 +229,11 @@ def package(options: argparse.Namespace, logs: Path) -> list[Row]:
 def crowds(options: argparse.Namespace, logs: Path) -> list[Row]:
     status, _, seconds = run([str(environments.python_of("tools")), "tests/hostile/crowd.py", "--publish"], logs / "crowds.log")
     return [Row("slow clients, many clients, and more work than there is", "passed" if status == 0 else f"FAILED, status {status}", "", seconds)]
+
+
+def bombs(options: argparse.Namespace, logs: Path) -> list[Row]:
+    status, _, seconds = run([str(environments.python_of("hostile")), "tests/hostile/bombs.py", "--publish"], logs / "bombs.log")
+    return [Row("small requests that would cost much, and smuggled ones", "passed" if status == 0 else f"FAILED, status {status}", "", seconds)]
 
 
 def gc(options: argparse.Namespace, logs: Path) -> list[Row]:
@@ -280,14 +309,14 @@ def publish(name: str, title: str, part: str, rows: list[Row], note: str) -> Non
 
 # A part runs, writes its section of the page, and returns what it saw.
 PARTS = {"kills": kills, "steps": steps, "flips": flips, "cuts": cuts, "disk-full": disk_full, "io-errors": io_errors,
-         "upgrades": upgrades, "backup": backup, "package": package, "crowds": crowds,
+         "upgrades": upgrades, "backup": backup, "package": package, "crowds": crowds, "bombs": bombs,
          "gc": gc, "contract": contract, "oracles": oracles, "sanitizers": sanitizers, "fuzzers": fuzzers, "bench": bench}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
-    parser.add_argument("--fuzz-s", type=int, default=300, help="seconds for each fuzzer")
+    parser.add_argument("--fuzz-s", type=int, default=300, help="seconds for each fuzzer, of which as many run at once as there are cores")
     parser.add_argument("--kills", type=int, default=1000, help="on SQLite; a tenth of them on PostgreSQL")
     parser.add_argument("--flips", type=int, default=1000, help="bits, one after the other")
     parser.add_argument("--cuts", type=int, default=300, help="of the power")

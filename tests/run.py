@@ -1,7 +1,8 @@
 """Runs the test suites and adds up what they report.
 
 Each suite writes JUnit XML into build/test-results/; the sums come from there and nowhere else, so
-a suite that dies without a report counts as a failure.
+a suite that dies without a report counts as a failure. So does a case that is skipped for a reason
+that SKIPS does not have.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,10 +22,34 @@ sys.path.insert(0, str(ROOT / "tests"))
 from lib import environments  # noqa: E402
 
 
+# The reasons for which a case may be skipped, and the runs in which it may: in another the case must run.
+SKIPS = {
+    # Xet or not is chosen for a whole run; each of these cases runs in the other.
+    "without Xet there are no chunks": ("clients without xet",),
+    "only plain LFS uploads are chunked later": ("clients", "clients through a witness"),
+    "Xet has no LFS parts": ("clients", "clients through a witness"),
+    # It reads what the witness noted, and there is none.
+    "only with HEARTH_TEST_FRONT=witness": ("clients",),
+    # The engine does not matter to these; they run on SQLite.
+    "db_test does it on both engines; here it is the program that says so": ("faults on postgresql",),
+    "the rows are put into SQLite's file": ("wire on postgresql",),
+    "the other run has it": ("operating on postgresql",),
+    # Whoever runs the tests as a user cannot have it otherwise.
+    "only root can become someone else": ("command line",),
+    # Other tests start these as processes of their own, to kill them.
+    "DISABLED_VictimOfTheTestBelow": ("unit hub_test",),
+    "DISABLED_VictimOfTheTestsBelow": ("unit xet_test",),
+    "DISABLED_Writer": ("unit git_test",),
+}
+# tests/conformance/run.py has a reason for each case that does not pass, and fails itself where one has none.
+LISTED = ("listed", "skipped")
+
+
 class Tally:
     def __init__(self) -> None:
         self.passed = 0
         self.failed: list[str] = []
+        self.skipped: Counter[str] = Counter()  # By reason.
 
     def add_report(self, suite: str, report: Path, status: int) -> None:
         """Counts the cases of one JUnit report."""
@@ -33,12 +59,38 @@ class Tally:
         failed_before = len(self.failed)
         for case in ET.parse(report).getroot().iter("testcase"):
             name = f"{suite}: {case.get('classname', '')}.{case.get('name', '')}"
+            reason = why_skipped(case)
             if case.find("failure") is not None or case.find("error") is not None:
                 self.failed.append(name)
-            elif case.find("skipped") is None:
+            elif reason is None:
                 self.passed += 1
+            elif suite in SKIPS.get(reason, ()) or _is_listed(case):
+                self.skipped[reason] += 1
+            else:
+                self.failed.append(f"{name}: skipped, and tests/run.py does not allow that here: {reason}")
         if status != 0 and len(self.failed) == failed_before:
             self.failed.append(f"{suite}: ended with status {status}")
+
+
+def why_skipped(case: ET.Element) -> str | None:
+    """The reason that a skipped case gives; None when it ran."""
+    skipped = case.find("skipped")
+    if skipped is not None:
+        reason = skipped.get("message", "")
+        # A whole file, by pytest: its reason stands in the text. GoogleTest puts the place before it.
+        return (skipped.text or reason if reason == "collection skipped" else reason.partition("\n")[2] or reason).strip()
+    # GoogleTest reports what is disabled as a case without a word.
+    return case.get("name", "") if case.get("status") == "notrun" else None
+
+
+def _is_listed(case: ET.Element) -> bool:
+    skipped = case.find("skipped")
+    return skipped is not None and skipped.get("type") in LISTED
+
+
+def print_skipped(skipped: Counter[str]) -> None:
+    for reason, count in skipped.most_common():
+        print(f"skipped {count}: {reason}")
 
 
 def run(suite: str, command: list[str], report: Path, tally: Tally, env: dict | None = None) -> None:
@@ -46,8 +98,12 @@ def run(suite: str, command: list[str], report: Path, tally: Tally, env: dict | 
     begin = time.monotonic()
     print(f"== {suite}", flush=True)
     process = subprocess.run(command, cwd=ROOT, env={**os.environ, **(env or {})})
+    passed, failed, skipped = tally.passed, len(tally.failed), tally.skipped.copy()
     tally.add_report(suite, report, process.returncode)
-    print(f"== {suite}: {time.monotonic() - begin:.0f} s", flush=True)
+    skipped = tally.skipped - skipped
+    print_skipped(skipped)
+    print(f"== {suite}: {tally.passed - passed} passed, {len(tally.failed) - failed} failed, {skipped.total()} skipped, "
+          f"{time.monotonic() - begin:.0f} s", flush=True)
 
 
 def unit(tally: Tally) -> None:
@@ -194,6 +250,7 @@ def main() -> int:
     tally = Tally()
     for name in chosen:
         SUITES[name](tally)
+    print_skipped(tally.skipped)
     for name in tally.failed:
         print(f"FAILED {name}")
     print(f"{tally.passed} passed, {len(tally.failed)} failed")

@@ -1,17 +1,24 @@
-"""What opens something stands nowhere in plain: not in the log, not in the database (fault model: tokens,
-passwords and cookies are kept as hashes). The real clients first, with each kind of credential."""
+"""What opens something stands nowhere in plain: not in the log of either form, not in the database, not in a file of the
+hub or of a backup (fault model: tokens, passwords and cookies are kept as hashes). The real clients first, with each kind
+of credential."""
 
+import base64
 import hashlib
 import json
+import os
 import random
 import re
 import subprocess
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from http.cookiejar import CookieJar
+from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi, hf_hub_download
+
+from lib.server import Server
 
 PASSWORD = "correct-horse-battery-93"
 
@@ -62,27 +69,26 @@ def signed_link(server, repo_id: str, token: str) -> str:
     return link.rpartition("sig=")[2]
 
 
-def everything_stored(server) -> bytes:
-    if server.database:
-        return subprocess.run(["pg_dump", server.database], check=True, capture_output=True).stdout
-    return b"".join(path.read_bytes() for path in server.data.glob("hearth.db*"))
+def pasted_by_mistake(server, secret: str) -> None:
+    for path in (f"/{secret}", f"/api/models?search={secret}", f"/setup/{secret}/"):
+        server.request("GET", path)
 
 
-@pytest.mark.last
-def test_no_secret_stands_in_the_log_or_the_database(server, token, tmp_path):
+def secrets_of_real_clients(server, tmp_path) -> list[str]:
+    """Each kind of credential, after it was used."""
     server.add_user("carla", password=PASSWORD)
     tokens = {role: server.add_token("carla", role, role) for role in ("read", "write")}
     tokens["fine-grained"] = server.hearth("token", "add", "carla", "--name", "fine", "--role", "fine-grained", "--can",
                                            "write:carla").strip().splitlines()[-1]
     cookie = signed_in(server)
-    secrets = [token, PASSWORD, cookie, *tokens.values(), *device_login(server, cookie)]
-    api = HfApi(token=tokens["write"])
+    secrets = [PASSWORD, cookie, *tokens.values(), *device_login(server, cookie)]
+    api = HfApi(endpoint=server.url, token=tokens["write"])
     for kind in ("read", "fine-grained"):
-        assert HfApi(token=tokens[kind]).whoami()["name"] == "carla"
+        assert HfApi(endpoint=server.url, token=tokens[kind]).whoami()["name"] == "carla"
     repo_id = "carla/kept-secret"
     api.create_repo(repo_id, private=True)
     api.upload_file(path_or_fileobj=random.randbytes(300_000), path_in_repo="x.bin", repo_id=repo_id)
-    hf_hub_download(repo_id, "x.bin", token=tokens["read"], cache_dir=tmp_path / "cache")
+    hf_hub_download(repo_id, "x.bin", endpoint=server.url, token=tokens["read"], cache_dir=tmp_path / "cache")
     secrets.append(signed_link(server, repo_id, tokens["write"]))
     answer = json.loads(server.request("GET", f"/api/models/{repo_id}/xet-write-token/main", token=tokens["write"])[2])
     secrets.append(answer["accessToken"])
@@ -93,15 +99,67 @@ def test_no_secret_stands_in_the_log_or_the_database(server, token, tmp_path):
     git("add", ".", cwd=work)
     git("commit", "-qm", "by git", cwd=work)
     git("push", "-q", cwd=work)
-    # Where people paste them by mistake.
-    for path in (f"/{tokens['read']}", f"/api/models?search={tokens['read']}", f"/setup/{tokens['read']}/"):
-        server.request("GET", path)
+    pasted_by_mistake(server, tokens["read"])
+    return secrets
 
+
+def files_below(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """With its name, which could hold a secret too."""
+    for path in sorted(folder.rglob("*")):
+        try:
+            if path.is_file():
+                yield str(path.relative_to(folder)), path.read_bytes()
+        except FileNotFoundError:
+            pass  # Of work that is done by now.
+
+
+def assert_kept(server, secrets: list[str], tmp_path) -> None:
+    """Neither the log nor the database nor any file of the hub or of a backup holds one of them."""
     log = (server.folder / "server.log").read_bytes()
-    stored = everything_stored(server)
-    assert b"carla/kept-secret" in log and b"carla" in stored, "nothing was looked at"
+    assert b"carla/kept-secret" in log, "nothing was looked at"
     for secret in secrets:
         assert len(secret) >= 12
         assert secret.encode() not in log, f"the log holds {secret[:6]}…"
-        assert secret.encode() not in stored, f"the database holds {secret[:6]}…"
     assert re.search(rb"[?&](sig|who|token|code)=[^*&\s\"]", log) is None
+
+    server.hearth("backup", str(tmp_path / "backup"))
+    places = {"the data folder": files_below(server.data), "a backup": files_below(tmp_path / "backup")}
+    if server.database:
+        dump = subprocess.run(["pg_dump", server.database], check=True, capture_output=True).stdout
+        places["the database"] = iter([("dump", dump)])
+    # Only its own file and the backup may have the key by which links are signed.
+    key = (server.data / "secret.key").read_bytes()
+    keys = (key, key.hex().encode(), base64.b64encode(key))
+    assert len(key) == 32 and not any(form in log for form in keys)
+    for place, files in places.items():
+        with_carla: list[str] = []
+        names: list[str] = []
+        for name, content in files:
+            names.append(name)
+            if b"carla" in content:
+                with_carla.append(name)
+            for secret in secrets:
+                assert secret.encode() not in content and secret not in name, f"{place} holds {secret[:6]}… in {name}"
+            if place != "a backup" and name != "secret.key":
+                assert not any(form in content for form in keys), f"{place} holds the key in {name}"
+        assert with_carla, f"nothing was looked at in {place}: {names}"
+        if place == "the data folder":
+            assert any(name.endswith("/config") for name in names), "no repository was looked at"
+
+
+@pytest.mark.last
+def test_no_secret_stands_in_the_log_the_database_or_a_file(server, token, tmp_path):
+    assert_kept(server, [token, *secrets_of_real_clients(server, tmp_path)], tmp_path)
+
+
+def test_no_secret_stands_in_a_log_for_programs(tmp_path):
+    own = Server(os.environ.get("HEARTH_TEST_DATABASE"))
+    try:
+        own.add_user("root", "--admin")
+        own.start("--log-format", "json")
+        secrets = secrets_of_real_clients(own, tmp_path)
+        lines = [line for line in own.log().splitlines() if '"request"' in line]
+        assert lines and all(isinstance(json.loads(line), dict) for line in lines[1:]), "it is no log for programs"
+        assert_kept(own, secrets, tmp_path)
+    finally:
+        own.remove()

@@ -23,6 +23,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import gguf
+import numpy
 import safetensors
 import yaml
 
@@ -167,6 +169,169 @@ def check_safetensors(hearth: Hearth, dice: random.Random, outcome: Outcome) -> 
     theirs = safetensors_verdict(content)
     ours = hearth.ask("safetensors", content)
     outcome.compare(content, ours.get("facts"), theirs)
+
+
+# GGUF -----------------------------------------------------------------------------------------------------------------
+
+VALUES = gguf.GGUFValueType
+WHOLE = {VALUES.UINT8: "B", VALUES.INT8: "b", VALUES.UINT16: "H", VALUES.INT16: "h", VALUES.UINT32: "I", VALUES.INT32: "i", VALUES.UINT64: "Q", VALUES.INT64: "q"}
+FIXED = WHOLE | {VALUES.FLOAT32: "f", VALUES.FLOAT64: "d", VALUES.BOOL: "?"}
+GGUF_TEXTS = ["llama", "clip", "{{ messages }}", "<s>", "é", "", "a" * 1025]
+LENGTHS = [0, 1, 7, 255, 1 << 31, 1 << 32, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]
+RANK_MAX = 8
+
+
+def gguf_text(text: str) -> bytes:
+    return struct.pack("<Q", len(text.encode())) + text.encode()
+
+
+def gguf_value(dice: random.Random, depth: int = 0) -> tuple[VALUES, bytes]:
+    kind = dice.choice(list(VALUES) if depth < 3 else [VALUES.STRING, VALUES.UINT8])
+    if kind == VALUES.STRING:
+        return kind, gguf_text(dice.choice(GGUF_TEXTS))
+    if kind == VALUES.ARRAY:
+        element, _ = gguf_value(dice, depth + 1)
+        parts: list[bytes] = []
+        for _ in range(dice.randrange(3)):
+            other, value = gguf_value(dice, depth + 1)
+            while other != element:
+                other, value = gguf_value(dice, depth + 1)
+            parts.append(value)
+        return kind, struct.pack("<IQ", element, len(parts)) + b"".join(parts)
+    return kind, struct.pack("<" + FIXED[kind], dice.randrange(100))
+
+
+def gguf_file(dice: random.Random) -> bytes:
+    """A header with some of what Hearth reads from one, often with one thing wrong."""
+    tokens = [dice.choice(GGUF_TEXTS) for _ in range(dice.randrange(4))]
+    pairs: dict[str, tuple[int, bytes]] = {}
+    for key in dice.sample(["general.architecture", "general.name", "llama.context_length", "clip.context_length", ".context_length", "tokenizer.chat_template",
+                            "tokenizer.ggml.tokens", "tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id", "more", "é"], dice.randrange(9)):
+        if dice.random() < 0.2:
+            pairs[key] = gguf_value(dice)
+        elif key == "tokenizer.ggml.tokens":
+            pairs[key] = VALUES.ARRAY, struct.pack("<IQ", VALUES.STRING, len(tokens)) + b"".join(map(gguf_text, tokens))
+        elif key.endswith(("_id", "_length")):
+            kind = dice.choice(list(WHOLE))
+            pairs[key] = kind, struct.pack("<" + WHOLE[kind], dice.randrange(5))
+        else:
+            pairs[key] = VALUES.STRING, gguf_text(dice.choice(GGUF_TEXTS))
+    broken = dice.randrange(14)
+    if pairs and broken == 0:
+        pairs[dice.choice(list(pairs))] = dice.choice([13, 255, 1 << 31]), bytes(8)
+    elif pairs and broken == 1:
+        pairs[dice.choice(list(pairs))] = VALUES.STRING, struct.pack("<Q", dice.choice(LENGTHS)) + b"abc"
+    elif pairs and broken == 2:
+        pairs[dice.choice(list(pairs))] = VALUES.ARRAY, struct.pack("<IQ", dice.choice([0, 5, 8, 9, 12, 13, 1 << 31]), dice.choice(LENGTHS)) + bytes(dice.randrange(20))
+    tensors = []
+    for number in range(dice.randrange(4)):
+        shape = [dice.choice([0, 1, 2, 32]) for _ in range(dice.randrange(5))]
+        if broken == 3:
+            shape.append(dice.choice(LENGTHS))
+        rank = dice.choice([9, 1 << 31]) if broken == 4 else len(shape)
+        tensors.append(gguf_text(f"blk.{number}.w") + struct.pack(f"<I{len(shape)}QIQ", rank, *shape, dice.choice([0, 1, 2, 30]), 0))
+    counts = [len(tensors), len(pairs)]
+    if broken == 5:
+        counts[dice.randrange(2)] = dice.choice([*LENGTHS, len(tensors) + 1, len(pairs) + 1])
+    magic = dice.choice([b"GGUF", b"FUGG", b"gguf", b"GGML"]) if broken == 6 else b"GGUF"
+    version = dice.choice([0, 1, 2, 4, 3 << 24, (1 << 32) - 1]) if broken == 7 else dice.choice([2, 3, 3])
+    content = magic + struct.pack("<IQQ", version, *counts) + b"".join(gguf_text(key) + struct.pack("<I", kind) + value for key, (kind, value) in pairs.items())
+    content += b"".join(tensors)
+    if broken == 8:
+        content = content[:dice.randrange(len(content) + 1)]
+    elif broken == 9:
+        at = dice.randrange(len(content))
+        content = content[:at] + bytes([dice.randrange(256)]) + content[at + 1:]
+    return content
+
+
+class GgufHeader(gguf.GGUFReader):
+    """The reader without the tensors' data, which Hearth does not look at either, and without two of its liberties."""
+
+    def _build_tensors(self, start_offs: int, fields: list) -> None:
+        self.shapes = [field.parts[3].tolist() for field in fields]
+
+    def _get(self, offset: int, dtype, count: int = 1, override_order=None) -> numpy.ndarray:
+        found = super()._get(offset, dtype, count, override_order)
+        if len(found) < count:
+            raise ValueError("It takes what there is of a value that the file's end cuts.")
+        return found
+
+    def _get_field_parts(self, orig_offs: int, raw_type: int):
+        found = super()._get_field_parts(orig_offs, raw_type)
+        if raw_type == VALUES.ARRAY:
+            VALUES(found[1][0][0])  # It does not look at the type of an array without elements.
+        return found
+
+
+def gguf_verdict(content: bytes) -> dict | None:
+    with tempfile.NamedTemporaryFile(suffix=".gguf") as file:
+        file.write(content)
+        file.flush()
+        try:
+            header = GgufHeader(file.name)
+        except UnicodeDecodeError:
+            raise NoOpinion from None  # A name that is no text is passed over.
+        except KeyError:
+            raise NoOpinion from None  # A key that stands there twice: Hearth shows what the later says.
+        except (ValueError, IndexError):
+            return None
+        if header.byte_order == "S":
+            return None  # Files of machines that have the other order of bytes are none of the Hub's.
+        return gguf_facts(header)
+
+
+def gguf_facts(header: GgufHeader) -> dict | None:
+    total = 0
+    for shape in header.shapes:
+        products = [math.prod(shape[:rank]) for rank in range(len(shape) + 1)]
+        total += products[-1]
+        if len(shape) > RANK_MAX or max(products) >= 1 << 64:
+            return None
+    if total >= 1 << 63:
+        return None  # More than can be counted.
+
+    def text_of(key: str, limit_bytes: int) -> str | None:
+        field = header.get_field(key)
+        return _short_text(field.parts[-1], limit_bytes) if field and field.types == [VALUES.STRING] else None
+
+    def whole(key: str) -> int | None:
+        field = header.get_field(key)
+        return int(field.parts[-1][0]) if field and field.types[0] in WHOLE else None
+
+    def token(key: str) -> str | None:
+        number, tokens = whole(key), header.get_field("tokenizer.ggml.tokens")
+        if number is None or not tokens or tokens.types != [VALUES.ARRAY, VALUES.STRING] or not 0 <= number < len(tokens.data):
+            return None
+        return _short_text(tokens.parts[tokens.data[number]], 1024)
+
+    architecture = text_of("general.architecture", 1024) or ""
+    length = whole(f"{architecture}.context_length")
+    if length is not None and length < 0:
+        raise NoOpinion  # No writer's; Hearth takes its bits for a number without a sign.
+    found = {"context_length": length if length is not None and length < 1 << 63 else None, "chat_template": text_of("tokenizer.chat_template", 256 << 10),
+             "bos_token": token("tokenizer.ggml.bos_token_id"), "eos_token": token("tokenizer.ggml.eos_token_id")}
+    return {"total": total, "architecture": architecture} | {key: value for key, value in found.items() if value is not None}
+
+
+def _short_text(content: numpy.ndarray, limit_bytes: int) -> str | None:
+    """What is longer, or no text, is not shown."""
+    try:
+        return content.tobytes().decode() if content.nbytes <= limit_bytes else None
+    except UnicodeDecodeError:
+        return None
+
+
+def check_gguf(hearth: Hearth, dice: random.Random, outcome: Outcome) -> None:
+    content = gguf_file(dice)
+    answer = hearth.ask("gguf", content)
+    try:
+        theirs = gguf_verdict(content)
+    except NoOpinion:
+        return
+    if content[4:8] == b"\1\0\0\0":
+        return  # Version 1 counted with 32 bits; the reader does not know it any more.
+    outcome.compare(content, answer.get("facts"), theirs)
 
 
 # YAML -----------------------------------------------------------------------------------------------------------------
@@ -326,7 +491,8 @@ def check_branch(hearth: Hearth, dice: random.Random, outcome: Outcome, git: Git
     outcome.compare(name, hearth.ask("branch", name.encode())["ok"], theirs and not refused)
 
 
-CHECKS = {"safetensors": (check_safetensors, "safetensors 0.8.0", 1), "yaml": (check_yaml, "PyYAML 6.0.4", 1),
+CHECKS = {"safetensors": (check_safetensors, "safetensors 0.8.0", 1), "gguf": (check_gguf, "gguf 0.19.0", 1),
+          "yaml": (check_yaml, "PyYAML 6.0.4", 1),
           "attributes": (check_attributes, "git check-attr", 30), "ignore": (check_ignore, "git check-ignore", 30),
           "branch": (check_branch, "git check-ref-format", 5)}
 

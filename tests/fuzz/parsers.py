@@ -57,7 +57,7 @@ the real writers of each format (`tests/fuzz/corpora.py`). `scripts/test` replay
 figures into [reliability.md](reliability.md).
 
 No crash is not yet the right answer: `tests/fuzz/oracles.py` asks the formats' own programs about made and broken inputs
-(safetensors' library, PyYAML, `git check-attr`, `check-ignore`, `check-ref-format`), and any difference is a failure.
+(safetensors' library, PyYAML, gguf's reader, `git check-attr`, `check-ignore`, `check-ref-format`), and any difference is a failure.
 
 Packs are not parsed here: `git index-pack --strict` does that in a child with limits of memory and time. Settings files
 and block sums are the operator's own.

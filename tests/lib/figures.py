@@ -41,6 +41,12 @@ def write(page: str, name: str, *, title: str, command: str, columns: list[str],
     page_path(page).write_text(text_of(page))
 
 
+def read(page: str, name: str) -> dict | None:
+    """The section as it was last written; None when it never was."""
+    path = FIGURES / page / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
 def page_path(page: str) -> Path:
     return ROOT / "docs" / f"{page}.md"
 
