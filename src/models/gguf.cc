@@ -62,6 +62,12 @@ uint64_t width_of(uint32_t type) {
   }
 }
 
+/// No length and no number of a token is; as the unsigned number that its bits are it would be one.
+bool is_negative(uint32_t type, uint64_t width, uint64_t value) {
+  bool has_sign = type == kInt8 || type == kInt16 || type == kInt32 || type == kInt64;
+  return has_sign && (value >> (width * 8 - 1)) == 1;
+}
+
 /// Reads forward through a source in blocks. After a failure every read fails.
 class Reader {
  public:
@@ -180,7 +186,7 @@ class GgufReader {
     uint64_t value = reader_.number(width);
     if (reader_.failed()) return false;
     bool whole = type != kFloat32 && type != kFloat64 && type != kBool;
-    if (!whole) return true;
+    if (!whole || is_negative(type, width, value)) return true;
     if (key == "tokenizer.ggml.bos_token_id") bos_token_id_ = value;
     if (key == "tokenizer.ggml.eos_token_id") eos_token_id_ = value;
     if (key == "general.file_type") facts_.file_type = value;

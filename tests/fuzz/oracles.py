@@ -213,7 +213,7 @@ def gguf_file(dice: random.Random) -> bytes:
             pairs[key] = VALUES.ARRAY, struct.pack("<IQ", VALUES.STRING, len(tokens)) + b"".join(map(gguf_text, tokens))
         elif key.endswith(("_id", "_length")):
             kind = dice.choice(list(WHOLE))
-            pairs[key] = kind, struct.pack("<" + WHOLE[kind], dice.randrange(5))
+            pairs[key] = kind, struct.pack("<" + WHOLE[kind], dice.randrange(-2 if WHOLE[kind].islower() else 0, 5))
         else:
             pairs[key] = VALUES.STRING, gguf_text(dice.choice(GGUF_TEXTS))
     broken = dice.randrange(14)
@@ -307,9 +307,7 @@ def gguf_facts(header: GgufHeader) -> dict | None:
 
     architecture = text_of("general.architecture", 1024) or ""
     length = whole(f"{architecture}.context_length")
-    if length is not None and length < 0:
-        raise NoOpinion  # No writer's; Hearth takes its bits for a number without a sign.
-    found = {"context_length": length if length is not None and length < 1 << 63 else None, "chat_template": text_of("tokenizer.chat_template", 256 << 10),
+    found = {"context_length": length if length is not None and 0 <= length < 1 << 63 else None, "chat_template": text_of("tokenizer.chat_template", 256 << 10),
              "bos_token": token("tokenizer.ggml.bos_token_id"), "eos_token": token("tokenizer.ggml.eos_token_id")}
     return {"total": total, "architecture": architecture} | {key: value for key, value in found.items() if value is not None}
 
