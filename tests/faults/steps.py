@@ -71,10 +71,10 @@ class Hub:
         return self.ask("POST", f"/api/models/{repo}/commit/main{query}", "\n".join(map(json.dumps, lines)).encode(),
                         {"Content-Type": "application/x-ndjson"})
 
-    def upload(self, content: bytes) -> dict:
+    def upload(self, content: bytes, repo: str = REPO) -> dict:
         """By Git LFS: whole or in parts, as the hub says; returns the line of the commit."""
         oid = hashlib.sha256(content).hexdigest()
-        batch = self.ask("POST", f"/{REPO}.git/info/lfs/objects/batch", {
+        batch = self.ask("POST", f"/{repo}.git/info/lfs/objects/batch", {
             "operation": "upload", "transfers": ["basic", "multipart"], "objects": [{"oid": oid, "size": len(content)}]})
         [found] = batch["objects"]
         upload = found.get("actions", {}).get("upload")
@@ -124,13 +124,13 @@ def push(hub: Hub) -> None:
     hub.git("-C", str(clone), "push", "-q", "origin", "HEAD:main")
 
 
-def upload_by_xet(hub: Hub) -> None:
+def upload_by_xet(hub: Hub, content: bytes = LARGE, repo: str = REPO) -> None:
     """hf-xet itself, in a process of its own."""
     source = hub.scratch / "xet.bin"
-    source.write_bytes(LARGE)
+    source.write_bytes(content)
     program = ("import sys; from huggingface_hub import HfApi; "
                "HfApi(endpoint=sys.argv[1], token=sys.argv[2]).upload_file(path_or_fileobj=sys.argv[3], path_in_repo='xet.bin', repo_id=sys.argv[4])")
-    client = subprocess.Popen([sys.executable, "-c", program, hub.server.url, hub.token, str(source), REPO], stdout=subprocess.DEVNULL,
+    client = subprocess.Popen([sys.executable, "-c", program, hub.server.url, hub.token, str(source), repo], stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL, env={**os.environ, "HF_HOME": str(hub.scratch / "hf"), "HF_ENDPOINT": hub.server.url,
                                                               "HF_HUB_DISABLE_PROGRESS_BARS": "1",
                                                               # It tries as often, and waits less between.
@@ -317,10 +317,10 @@ def files_of(hub: Hub, repo: str, revision: str) -> dict[str, str]:
     return {entry["path"]: entry.get("lfs", {}).get("oid") or entry["oid"] for entry in tree if entry["type"] == "file"}
 
 
-def visible_state(hub: Hub) -> dict:
+def visible_state(hub: Hub, author: str = "alice") -> dict:
     """All that people see, without the names that differ from run to run."""
     state = {}
-    for info in hub.ask("GET", "/api/models?author=alice&full=1"):
+    for info in hub.ask("GET", f"/api/models?author={author}&full=1"):
         repo = info["id"]
         refs = hub.ask("GET", f"/api/models/{repo}/refs?include_prs=1")
         state[repo] = {
@@ -355,16 +355,22 @@ class Bench:
         self.server.add_user("alice")
         self.hub = Hub(self.server, self.server.add_token("alice"), self.scratch)
         self.server.start(*self.OPTIONS)
+        self.fill()
+        self.server.settle()
+        self.before = self.state()
+        self.server.stop()
+        self.saved = self.server.folder / "saved"
+        shutil.copytree(self.server.data, self.saved)
+
+    def fill(self) -> None:
         self.hub.ask("POST", "/api/repos/create", {"name": "there"})
         self.hub.commit(text_file("old.txt"), text_file("kept/c.txt", b"c\n"))
         self.hub.ask("POST", f"/api/models/{REPO}/branch/side", {})
         self.hub.ask("POST", f"/api/models/{REPO}/tag/main", {"tag": "v1"})
         open_pull_request(self.hub)
-        self.server.settle()
-        self.before = visible_state(self.hub)
-        self.server.stop()
-        self.saved = self.server.folder / "saved"
-        shutil.copytree(self.server.data, self.saved)
+
+    def state(self) -> dict:
+        return visible_state(self.hub)
 
     def reset(self, to: Path | None = None) -> None:
         self.server.stop(kill=True)
@@ -381,6 +387,11 @@ class Bench:
             if not failpoints:
                 raise
             return False
+
+    def outlives_its_tasks(self) -> bool:
+        """Of a hub that has a failpoint: whether it does all its background work without meeting it."""
+        self._settle_or_die()
+        return self._alive()
 
     def remove(self) -> None:
         self.server.remove()
