@@ -49,8 +49,8 @@ class Bench(steps.Bench):
 
     OPTIONS = (*steps.Bench.OPTIONS, "--chunk-lfs-uploads", "false")  # One large file is stored in chunks, one whole.
 
-    def fill(self) -> None:
-        super().fill()
+    def populate(self) -> None:
+        super().populate()
         hub = self.hub
         self.server.hearth("org", "add", "team", "--owner", "alice")
         hub.commit(steps.text_file("README.md", CARD.encode()), steps.text_file("pytorch_model.bin"))
