@@ -4,7 +4,7 @@
 
 The data folder stands on a file system of its own (tmpfs), filled up to a few KiB. What does not fit is refused with a
 sentence, reading goes on, nothing half is seen; once there is room again the same thing succeeds, without a restart, and
-everything is whole.
+everything is whole. The ways are those of steps.py: requests, pushes, and commands of the command line beside the hub.
 """
 
 import argparse
@@ -43,7 +43,7 @@ class Outcome:
 class FullBench(steps.Bench):
     """Its data folder is a small disk."""
 
-    def reset(self) -> None:
+    def reset(self, to: Path | None = None) -> None:
         self.server.stop(kill=True)
         self.unmount()
         shutil.rmtree(self.server.data, ignore_errors=True)
@@ -52,7 +52,7 @@ class FullBench(steps.Bench):
                                  capture_output=True, text=True)
         if mounted.returncode != 0:
             raise RuntimeError(f"a small disk cannot be mounted here, and without it no test shows what a full one does: {mounted.stderr}")
-        shutil.copytree(self.saved, self.server.data, dirs_exist_ok=True)
+        shutil.copytree(to or self.saved, self.server.data, dirs_exist_ok=True)
 
     def unmount(self) -> None:
         if os.path.ismount(self.server.data):
@@ -79,19 +79,20 @@ class FullBench(steps.Bench):
         return self.server.data / "ballast"
 
     def fill_under(self, name: str, left: str, outcome: Outcome) -> None:
-        where, way = f"{name}, {left} left", steps.WAYS[name]
+        where, way = f"{name}, {left} left", steps.EVERY[name]
         outcome.paths += 1
 
         def problem(what: str) -> None:
             outcome.problems.append(f"{where}: {what}\n{self.server.log()[-1500:]}")
-        after = self.state_after(name)
-        self.reset()
+        begin, before, after = self.stage(name)
+        self.options = way.options
+        self.reset(begin)
         (self.server.folder / "server.log").unlink(missing_ok=True)
         self.start()
         self.fill(LEFT_BYTES[left])
         acknowledged = False
         try:
-            way(self.hub)
+            way.do(self.hub)
             acknowledged = True
         except Exception as error:
             outcome.refused += 1
@@ -102,40 +103,38 @@ class FullBench(steps.Bench):
         is_stuck = "have moved, and the database does not know" in self.server.log()
         outcome.stuck += is_stuck
         try:
-            found = steps.visible_state(self.hub)
-            if not is_stuck and found != after and (acknowledged or found != self.before):
-                problem(f"acknowledged: {acknowledged}: {steps._difference(found, self.before, after)}")
+            found = self.state_of(way)
+            if not is_stuck and found != after and (acknowledged or found != before and not way.between(found, before, after)):
+                problem(f"acknowledged: {acknowledged}: {steps._difference(found, before, after)}")
         except Exception as error:
             problem(f"reading does not go on: {error!r}")
         self.ballast.unlink()
         try:
             if is_stuck:  # The next change completes it, and may say that there is nothing to do.
                 with contextlib.suppress(RuntimeError):
-                    way(self.hub)
-            way(self.hub)
+                    way.do(self.hub)
+            way.do(self.hub)
             self.server.settle()
-            if (found := steps.visible_state(self.hub)) != after:
-                problem(f"with room again: {steps._difference(found, self.before, after)}")
+            if (found := self.state_of(way)) != after:
+                problem(f"with room again: {steps._difference(found, before, after)}")
         except Exception as error:
             problem(f"with room again: {error!r}")
         outcome.problems += [f"{where}: {found}" for found in survival.problems_at_rest(self.server)]
 
-    def state_after(self, name: str) -> dict:
-        if name not in self.states:
-            self.reset()
-            self.start()
-            steps.WAYS[name](self.hub)
-            self.server.settle()
-            self.states[name] = steps.visible_state(self.hub)
-        return self.states[name]
+    def stage(self, name: str) -> tuple[Path, dict, dict]:
+        """What a way begins on, and the states before and after it."""
+        if name not in self.stages:
+            begin = self.prepared(name)
+            self.stages[name] = (begin, *self.undisturbed(steps.EVERY[name], begin))
+        return self.stages[name]
 
-    states: dict[str, dict] = {}
+    stages: dict[str, tuple[Path, dict, dict]] = {}
 
 
 def run(paths, say=lambda text: None) -> Outcome:
     outcome = Outcome()
     bench = FullBench()
-    bench.states = {}
+    bench.stages = {}
     try:
         for name, left in paths:
             bench.fill_under(name, left, outcome)
@@ -153,7 +152,7 @@ def publish(outcome: Outcome) -> None:
         command="scripts/nightly disk-full, or: python tests/faults/disk_full.py",
         columns=["ways to write times room left", "refused with a sentence", "of them completed by the next change", "lost, half there, not readable or not clean"],
         rows=[[outcome.paths, outcome.refused, outcome.stuck, len(outcome.problems)]],
-        note=f"Each of {len(steps.WAYS)} ways to write on a disk with {', '.join(LEFT_BYTES)} left, and a checkpoint of the database on it. "
+        note=f"Each of {len(steps.EVERY)} ways to write on a disk with {', '.join(LEFT_BYTES)} left, and a checkpoint of the database on it. "
              "What does not fit is refused and not seen, but where even the way back of a moved ref did not fit; reading goes on; with room again the same succeeds without a restart, and `hearth verify` and "
              "`git fsck` find nothing.")
 
@@ -163,7 +162,7 @@ def main() -> int:
     parser.add_argument("ways", nargs="*", metavar="WAY")
     parser.add_argument("--publish", action="store_true", help="write docs/reliability.md")
     options = parser.parse_args()
-    outcome = run([(name, left) for name in options.ways or steps.WAYS for left in LEFT_BYTES], say=lambda text: print(text, flush=True))
+    outcome = run([(name, left) for name in options.ways or steps.EVERY for left in LEFT_BYTES], say=lambda text: print(text, flush=True))
     for problem in outcome.problems:
         print(f"FAILED {problem}")
     if options.publish:

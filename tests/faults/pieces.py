@@ -25,7 +25,9 @@ def states(bench: steps.Bench) -> list[dict]:
 
 
 def unclean(error: Exception) -> str | None:
-    """Why this is not how a hub in trouble answers; None when it is: a status of 5xx and a sentence."""
+    """Why this is not how a hub in trouble answers; None when it is: a status of 5xx and a sentence, of a command a sentence."""
+    if command := re.match(r"hearth .*?: (-?\d+) (.*)", str(error), re.DOTALL):
+        return None if 0 <= int(command[1]) < 128 and " " in command[2] else f"no sentence: {error}"
     answered = re.match(r"(?:[A-Z]+ \S+|upload|part \d+|completion): (\d+) b'(.*)'$", str(error), re.DOTALL)
     if answered is None:
         is_client = isinstance(error, RuntimeError) and str(error).startswith(("git ", "hf-xet"))

@@ -17,6 +17,7 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,7 @@ DICE = random.Random(4)
 SMALL = b"a line\n" * 40
 LARGE = DICE.randbytes(300_000)
 HUGE = DICE.randbytes(11 << 20)  # Of three parts: the hub is started with parts of 5 MiB.
+GONE = [DICE.randbytes(size) for size in (250_000, 200_000, 320_000, 280_000)]
 
 
 class Killed(RuntimeError):
@@ -71,10 +73,10 @@ class Hub:
         return self.ask("POST", f"/api/models/{repo}/commit/main{query}", "\n".join(map(json.dumps, lines)).encode(),
                         {"Content-Type": "application/x-ndjson"})
 
-    def upload(self, content: bytes) -> dict:
+    def upload(self, content: bytes, repo: str = REPO) -> dict:
         """By Git LFS: whole or in parts, as the hub says; returns the line of the commit."""
         oid = hashlib.sha256(content).hexdigest()
-        batch = self.ask("POST", f"/{REPO}.git/info/lfs/objects/batch", {
+        batch = self.ask("POST", f"/{repo}.git/info/lfs/objects/batch", {
             "operation": "upload", "transfers": ["basic", "multipart"], "objects": [{"oid": oid, "size": len(content)}]})
         [found] = batch["objects"]
         upload = found.get("actions", {}).get("upload")
@@ -124,13 +126,13 @@ def push(hub: Hub) -> None:
     hub.git("-C", str(clone), "push", "-q", "origin", "HEAD:main")
 
 
-def upload_by_xet(hub: Hub) -> None:
+def upload_by_xet(hub: Hub, content: bytes = LARGE, repo: str = REPO) -> None:
     """hf-xet itself, in a process of its own."""
     source = hub.scratch / "xet.bin"
-    source.write_bytes(LARGE)
+    source.write_bytes(content)
     program = ("import sys; from huggingface_hub import HfApi; "
                "HfApi(endpoint=sys.argv[1], token=sys.argv[2]).upload_file(path_or_fileobj=sys.argv[3], path_in_repo='xet.bin', repo_id=sys.argv[4])")
-    client = subprocess.Popen([sys.executable, "-c", program, hub.server.url, hub.token, str(source), REPO], stdout=subprocess.DEVNULL,
+    client = subprocess.Popen([sys.executable, "-c", program, hub.server.url, hub.token, str(source), repo], stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL, env={**os.environ, "HF_HOME": str(hub.scratch / "hf"), "HF_ENDPOINT": hub.server.url,
                                                               "HF_HUB_DISABLE_PROGRESS_BARS": "1",
                                                               # It tries as often, and waits less between.
@@ -281,6 +283,44 @@ def of_tokens(hub: Hub) -> dict:
     return {"tokens": [token["name"] for token in json.loads(hub.server.hearth("token", "list", "alice", "--json")) if token["name"] == "another"]}
 
 
+def something_to_collect(hub: Hub) -> None:
+    """Large files that nothing names: of a repository past its time, of a commit that was never made, and by Xet of a
+    history that was squashed, one of them with chunks that the file in their place has too. Beside them what stays."""
+    hub.ask("POST", "/api/repos/create", {"name": "gone"})
+    hub.commit(hub.upload(GONE[0], "alice/gone"), repo="alice/gone")
+    hub.upload(GONE[1])
+    hub.commit(hub.upload(LARGE))
+    for content in (GONE[2], GONE[3], GONE[2][:160_000] + LARGE[:70_000]):
+        upload_by_xet(hub, content)
+    squash(hub)
+    hub.server.settle()
+    collect(hub)  # Now it is noted what nothing names.
+    hub.ask("DELETE", "/api/repos/delete", {"name": "gone", "organization": "alice", "type": "model"})
+    with sqlite3.connect(hub.server.data / "hearth.db", timeout=30) as database:  # Weeks pass.
+        database.execute("UPDATE repo SET kept_until_ms = deleted_ms WHERE deleted_ms IS NOT NULL")
+        database.execute("UPDATE gc_repo SET git_done_ms = 0")
+    database.close()
+
+
+def collect(hub: Hub) -> None:
+    told = json.loads(hub.command("gc", "--gc-delay-hours", "0", "--gc-xorb-delay-days", "0", "--json"))
+    if told["busyRepositories"] or told["heldOff"]:
+        raise RuntimeError(f"hearth gc: 0 it says that it left something for the next time: {told}")
+
+
+def of_stored(hub: Hub) -> dict:
+    return {"stored": sorted(str(path.relative_to(hub.server.data)) for kind in ("blobs", "xorbs", "shards") for path in (hub.server.data / kind).rglob("*")
+                             if len(path.name) == 64) + [path.name for path in survival.repository_folders(hub.server)],
+            "deleted": [repo["id"] for repo in json.loads(hub.server.hearth("repo", "deleted", "--json"))],
+            "content": {path: hashlib.sha256(hub.server.request("GET", f"/{REPO}/resolve/main/{path}", token=hub.token)[2]).hexdigest()
+                        for path in files_of(hub, REPO, "main")}}
+
+
+def is_partly_collected(found: dict, before: dict, after: dict) -> bool:
+    return (all(found[key] in (before[key], after[key]) for key in after if key != "stored") and
+            set(after["stored"]) <= set(found["stored"]) <= set(before["stored"]))
+
+
 @dataclass
 class Way:
     """One that steps.py kills and that is no part of the others' rounds."""
@@ -288,6 +328,7 @@ class Way:
     prepare: Callable[[Hub], None] = lambda hub: None
     seen: Callable[[Hub], dict] = lambda hub: {}  # Beside the visible state.
     is_command: bool = False
+    options: tuple[str, ...] = ()  # Of the hub.
     # What may be seen between before and after, by the document that says so.
     between: Callable[[dict, dict, dict], bool] = lambda found, before, after: False
 
@@ -307,6 +348,9 @@ ALONE = {
     "create a token": Way(add_token, seen=of_tokens, is_command=True),
     "quota": Way(lambda hub: hub.command("quota", "alice", "7TB"), seen=lambda hub: {"quota": hub.server.hearth("quota", "alice", "--json")}, is_command=True),
     "verify --rebuild": Way(lambda hub: hub.command("verify", "--rebuild"), is_command=True),
+    # With files that are stored whole beside those in chunks.
+    "garbage collection": Way(collect, something_to_collect, of_stored, is_command=True, options=("--chunk-lfs-uploads", "false"),
+                              between=is_partly_collected),
 }
 EVERY = {**{name: Way(way) for name, way in WAYS.items()}, **ALONE}
 QUICK = ("large file by LFS and its commit", "git push", "merge")
@@ -317,10 +361,10 @@ def files_of(hub: Hub, repo: str, revision: str) -> dict[str, str]:
     return {entry["path"]: entry.get("lfs", {}).get("oid") or entry["oid"] for entry in tree if entry["type"] == "file"}
 
 
-def visible_state(hub: Hub) -> dict:
+def visible_state(hub: Hub, author: str = "alice") -> dict:
     """All that people see, without the names that differ from run to run."""
     state = {}
-    for info in hub.ask("GET", "/api/models?author=alice&full=1"):
+    for info in hub.ask("GET", f"/api/models?author={author}&full=1"):
         repo = info["id"]
         refs = hub.ask("GET", f"/api/models/{repo}/refs?include_prs=1")
         state[repo] = {
@@ -346,7 +390,8 @@ class Outcome:
 class Bench:
     """A data folder that each attempt gets as it was at first."""
 
-    OPTIONS = ("--lfs-part-bytes", str(5 << 20))
+    OPTIONS: tuple[str, ...] = ("--lfs-part-bytes", str(5 << 20))
+    options: tuple[str, ...] = ()  # Beside these, of the way at work.
 
     def __init__(self, database: str | None = None) -> None:
         self.server = Server(database)
@@ -355,32 +400,72 @@ class Bench:
         self.server.add_user("alice")
         self.hub = Hub(self.server, self.server.add_token("alice"), self.scratch)
         self.server.start(*self.OPTIONS)
+        self.populate()
+        self.server.settle()
+        self.before = self.state()
+        self.server.stop()
+        self.saved = self.server.folder / "saved"
+        shutil.copytree(self.server.data, self.saved)
+
+    def populate(self) -> None:
         self.hub.ask("POST", "/api/repos/create", {"name": "there"})
         self.hub.commit(text_file("old.txt"), text_file("kept/c.txt", b"c\n"))
         self.hub.ask("POST", f"/api/models/{REPO}/branch/side", {})
         self.hub.ask("POST", f"/api/models/{REPO}/tag/main", {"tag": "v1"})
         open_pull_request(self.hub)
-        self.server.settle()
-        self.before = visible_state(self.hub)
-        self.server.stop()
-        self.saved = self.server.folder / "saved"
-        shutil.copytree(self.server.data, self.saved)
+
+    def state(self) -> dict:
+        return visible_state(self.hub)
 
     def reset(self, to: Path | None = None) -> None:
         self.server.stop(kill=True)
         shutil.rmtree(self.server.data)
         shutil.copytree(to or self.saved, self.server.data)
 
+    def prepared(self, name: str) -> Path:
+        """The data that a way begins on; the hub is down, and next begins with the options of the way."""
+        way = EVERY[name]
+        self.server.stop(kill=True)
+        self.options = way.options
+        if name not in ALONE:
+            return self.saved
+        begin = self.server.folder / f"prepared {name}"
+        shutil.rmtree(begin, ignore_errors=True)
+        self.reset()
+        self.start()
+        way.prepare(self.hub)
+        self.server.settle()
+        self.server.stop()
+        shutil.copytree(self.server.data, begin)
+        return begin
+
+    def state_of(self, way: Way) -> dict:
+        return {**visible_state(self.hub), **way.seen(self.hub)}
+
+    def undisturbed(self, way: Way, begin: Path) -> tuple[dict, dict]:
+        """The states before and after."""
+        self.reset(begin)
+        self.start()
+        before = self.state_of(way)
+        way.do(self.hub)
+        self.server.settle()
+        return before, self.state_of(way)
+
     def start(self, failpoints: str = "") -> bool:
         """False: it died before it listened."""
         self.server.env = {"HEARTH_FAILPOINTS": failpoints} if failpoints else {}
         try:
-            self.server.start(*self.OPTIONS)
+            self.server.start(*self.OPTIONS, *self.options)
             return True
         except RuntimeError:
             if not failpoints:
                 raise
             return False
+
+    def outlives_its_tasks(self) -> bool:
+        """Of a hub that has a failpoint: whether it does all its background work without meeting it."""
+        self._settle_or_die()
+        return self._alive()
 
     def remove(self) -> None:
         self.server.remove()
@@ -390,23 +475,9 @@ class Bench:
         way = EVERY[name]
 
         def state() -> dict:
-            return {**visible_state(self.hub), **way.seen(self.hub)}
-        begin = self.saved
-        self.reset()
-        self.start()
-        if name in ALONE:
-            way.prepare(self.hub)
-            self.server.settle()
-        before = state()
-        if name in ALONE:
-            self.server.stop()
-            begin = self.server.folder / "prepared"
-            shutil.rmtree(begin, ignore_errors=True)
-            shutil.copytree(self.server.data, begin)
-            self.start()
-        way.do(self.hub)
-        self.server.settle()
-        after = state()
+            return self.state_of(way)
+        begin = self.prepared(name)
+        before, after = self.undisturbed(way, begin)
         step = first
         while True:
             where = f"{name}, step {step}"
@@ -499,7 +570,7 @@ def main() -> int:
             "reliability", "11-steps", title="Killed at every durable step", command="scripts/nightly steps",
             note="For n = 1, 2, … the hub is killed at its n-th durable step (flush, rename, new folder, commit of the database) until the "
                  "work is done without a kill. After each: a restart without a hand, the state before or the one after, `hearth verify`, "
-                 "`git fsck --full --strict`, `PRAGMA integrity_check`, and the same work done again succeeds. Of the last four it is the command of "
+                 "`git fsck --full --strict`, `PRAGMA integrity_check`, and the same work done again succeeds. Of the last five it is the command of "
                  "the command line that is killed, while the hub runs.",
             columns=["what was done", "kills", "problems"],
             rows=[[name, count, sum(problem.startswith(name) for problem in outcome.problems)] for name, count in outcome.kills.items()])
