@@ -13,6 +13,7 @@
 #include "hub/git_dir.h"
 #include "hub/ledger.h"
 #include "hub/ledger_store.h"
+#include "hub/listing.h"
 #include "hub/receive.h"
 #include "hub/repo_creation.h"
 #include "hub/repositories.h"
@@ -111,6 +112,12 @@ Repo Repositories::undelete(const Actor& by, const Repo& repo, const std::option
     NewTask task = folder_task("repo.write_config", repo.id);
     task.unique_key = repo.id;
     context_.tasks->enqueue(tx, task);
+    // Deleted before the hub made these rows for older repositories (migration 0019), it has none.
+    if (load_facts(tx, repo.id).commit_oid.empty()) {
+      NewTask index = folder_task("repo.index", repo.id);
+      index.unique_key = repo.id;
+      context_.tasks->enqueue(tx, index);
+    }
     return now;
   });
   try {

@@ -63,6 +63,24 @@ TEST(RepoDeletion, IsAbsentForEveryoneAndComesBackAsItWas) {
   });
 }
 
+TEST(RepoDeletion, OneThatIsOlderThanListsComesBackIntoThem) {
+  for_each_hub([](TestHub& hub) {
+    Repo repo = hub.create("alice/old");
+    hub.parts.repositories.remove(Actor::command_line(), repo);
+    hub.database.write([&](db::Tx& tx) {
+      for (const char* sql :
+           {"DELETE FROM repo_rank WHERE repo_id = ?1", "DELETE FROM repo_facts WHERE repo_id = ?1",
+            "DELETE FROM repo_tag WHERE repo_id = ?1"}) {
+        tx.execute(sql, {repo.id});
+      }
+    });
+    hub.parts.repositories.undelete(Actor::command_line(), repo);
+    hub.run_tasks();
+    EXPECT_EQ(listed_count(hub), 3u);
+    EXPECT_EQ(hub.problems(), "");
+  });
+}
+
 TEST(RepoDeletion, ComesBackUnderAnotherNameWhenItsOwnIsTaken) {
   for_each_hub([](TestHub& hub) {
     Repo repo = hub.create("alice/tiny");
