@@ -108,21 +108,21 @@ blob::VerifyReport XetStore::verify_index() const {
   });
   for_each_hash(database_, rows::files_after, [&](const MerkleHash& file) {
     report.checked_count += 1;
-    bool missing = database_.read([&](db::Tx& tx) {
+    bool missing = false;
+    bool right = true;
+    database_.read([&](db::Tx& tx) {
       auto recipe = rows::find_file(tx, file);
-      if (!recipe || recipe->terms.empty()) return false;
+      if (!recipe) return;
+      right = rows::are_noted_xorbs_right(tx, *recipe);
+      if (recipe->terms.empty()) return;
       const Term& first = recipe->terms.front();
       auto table = rows::find_table(tx, first.xorb);
-      if (!table || first.chunk_begin >= table->count()) return false;  // verify_files tells.
+      if (!table || first.chunk_begin >= table->count()) return;  // verify_files tells.
       const MerkleHash& chunk = table->chunks[first.chunk_begin].hash;
       auto noted = rows::chunks_of_xorb(tx, first.xorb);
-      return std::ranges::find(noted, chunk) == noted.end();
+      missing = std::ranges::find(noted, chunk) == noted.end();
     });
     if (missing) tell(fmt::format("file {}: its first chunk is not noted", file.text()));
-    bool right = database_.read([&](db::Tx& tx) {
-      auto recipe = rows::find_file(tx, file);
-      return !recipe || rows::are_noted_xorbs_right(tx, *recipe);
-    });
     if (!right) tell(fmt::format("file {}: other xorbs are noted than it is made of", file.text()));
   });
   return report;

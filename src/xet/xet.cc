@@ -420,10 +420,8 @@ std::optional<Bytes> XetStore::dedup_answer(const MerkleHash& chunk, const Calle
   int64_t now_ms = clock_.now_ms();
   for (const MerkleHash& xorb : xorbs) {
     if (!may_reference(xorb, caller, may_read)) continue;
-    std::vector<MerkleHash> parts = {xorb};
-    for (const MerkleHash& part : readable_neighbours(xorb, caller, may_read)) {
-      parts.push_back(part);
-    }
+    auto parts = readable_neighbours(xorb, caller, may_read);
+    parts.insert(parts.begin(), xorb);
     DedupAnswer answer{.xorbs = {},
                        .key = dedup_key(caller.user_id, now_ms),
                        .created_s = now_ms / 1000,

@@ -75,8 +75,8 @@ void set_terms(db::Tx& tx, const Recipe& recipe);
 /// noted it. Of a xorb of very many files some are looked at. Leaves damaged rows out.
 std::vector<Recipe> files_with_xorb(db::Tx& tx, const std::string& repo_id, const MerkleHash& xorb,
                                     int64_t limit);
-/// Notes which xorbs a stored file is made of; returns how many. Does nothing when it is noted, or
-/// gone. Throws Error{kCorrupt}.
+/// Notes which xorbs a stored file is made of; returns how many rows it wrote: none when all is
+/// noted, or the file is gone. Throws Error{kCorrupt}.
 size_t note_xorbs(db::Tx& tx, const MerkleHash& file_hash);
 /// False: some are noted, and others than those that it is made of. A file of which none is noted
 /// is older than the rows; that costs bytes of uploads and nothing else.

@@ -62,7 +62,7 @@ std::set<MerkleHash> noted_xorbs(db::Tx& tx, const MerkleHash& file_hash) {
   return {noted.begin(), noted.end()};
 }
 
-/// Writes what differs; returns how many xorbs the file has.
+/// Writes what differs; returns how many rows that were.
 size_t put_xorbs(db::Tx& tx, const Recipe& recipe) {
   auto wanted = xorbs_of(recipe);
   std::vector<db::Params> gone;

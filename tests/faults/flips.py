@@ -361,7 +361,7 @@ def publish(seed: int, outcome: Outcome) -> None:
         rows=[[name, kind.flips, kind.found, kind.refused, kind.refused_only, kind.harmless,
                sum(problem.startswith(name) and "served" in problem for problem in outcome.problems)] for name, kind in outcome.kinds.items()],
         note="Each flip is one bit of one stored file under the running hub, which compares at every read (`--trust-checked-s 0`; by default it trusts "
-                     "what it has compared within ten minutes). Then all files are read whole and in part over HTTP, by `git clone` "
+             "what it has compared within ten minutes). Then all files are read whole and in part over HTTP, by `git clone` "
              "(damage in git) or by hf-xet (for a part of the damage in xorbs and shards), and `hearth verify` runs; then the bit is put back. "
              f"Of the {outcome.flips:,} flips {_sum(outcome, 'found'):,} were found by `hearth verify`, {_sum(outcome, 'refused_only'):,} more only "
              f"stopped a reader, a clone or the start, and of {_sum(outcome, 'harmless'):,} there was nothing to find: all was answered, and right. These "
