@@ -5,9 +5,7 @@ A relay counts the bytes between client and hub; all of the client's connections
 
 import filecmp
 import os
-import socket
 import sys
-import threading
 from pathlib import Path
 
 import content
@@ -15,48 +13,10 @@ import measure
 
 sys.path.insert(0, str(measure.ROOT / "tests"))
 from lib import environments  # noqa: E402
+from lib.relay import Relay  # noqa: E402
 
 chosen = measure.options(__doc__, rounds=None)
 SIZES_MIB = (16,) if chosen.quick else (10, 100, 1024)
-
-
-class Relay:
-    """Passes bytes between clients and the hub, and counts them."""
-
-    def __init__(self, hub_port: int) -> None:
-        self.up = self.down = 0
-        self.lock = threading.Lock()
-        self.hub_port = hub_port
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.url = f"http://localhost:{self.listener.getsockname()[1]}"
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self) -> None:
-        while True:
-            client, _ = self.listener.accept()
-            hub = socket.create_connection(("127.0.0.1", self.hub_port))
-            for source, sink, is_up in ((client, hub, True), (hub, client, False)):
-                threading.Thread(target=self.pass_on, args=(source, sink, is_up), daemon=True).start()
-
-    def pass_on(self, source: socket.socket, sink: socket.socket, is_up: bool) -> None:
-        try:
-            while block := source.recv(1 << 18):
-                with self.lock:
-                    if is_up:
-                        self.up += len(block)
-                    else:
-                        self.down += len(block)
-                sink.sendall(block)
-            sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
-    def take(self) -> tuple[float, float]:
-        """MiB up and down since the last time."""
-        with self.lock:
-            seen = (self.up / measure.MIB, self.down / measure.MIB)
-            self.up = self.down = 0
-        return seen
 
 
 def change(file: Path, size_mib: int) -> None:
@@ -99,7 +59,7 @@ def main() -> None:
             download = f"from huggingface_hub import hf_hub_download; print(hf_hub_download({repo!r}, {file.name!r}))"
 
             def add(what: str, spent: measure.Spent) -> None:
-                up, down = relay.take()
+                up, down = (count / measure.MIB for count in relay.take())
                 table.add(size_mib, what, f"{up:.2f}", f"{down:.2f}", f"{max(up, down) / size_mib:.1%}", f"{spent.cpu_s:.2f}")
 
             relay.take()

@@ -200,6 +200,10 @@ def io_errors(options: argparse.Namespace, logs: Path) -> list[Row]:
     return [fault_row(f"{options.io_errors:,} system calls that fail", "io_errors", [f"--errors={options.io_errors}"], logs)]
 
 
+def network(options: argparse.Namespace, logs: Path) -> list[Row]:
+    return [fault_row("real clients on bad networks", "network", [], logs)]
+
+
 def upgrades(options: argparse.Namespace, logs: Path) -> list[Row]:
     rows = [fault_row("data of former versions, SQLite", "upgrades", [], logs)]
     status, _, seconds = run(["bash", "tests/lib/postgres.sh", "run", str(environments.python_of("current")), "tests/faults/upgrades.py", "--publish",
@@ -309,7 +313,7 @@ def publish(name: str, title: str, part: str, rows: list[Row], note: str) -> Non
 
 # A part runs, writes its section of the page, and returns what it saw.
 PARTS = {"kills": kills, "steps": steps, "flips": flips, "cuts": cuts, "disk-full": disk_full, "io-errors": io_errors,
-         "upgrades": upgrades, "backup": backup, "package": package, "crowds": crowds, "bombs": bombs,
+         "network": network, "upgrades": upgrades, "backup": backup, "package": package, "crowds": crowds, "bombs": bombs,
          "gc": gc, "contract": contract, "oracles": oracles, "sanitizers": sanitizers, "fuzzers": fuzzers, "bench": bench}
 
 

@@ -20,22 +20,25 @@ import urllib.request
 from pathlib import Path
 
 KINDS = ("xet", "lfs", "git", "chores")
+READERS = ("xet reader", "http reader", "git reader")  # Of the shared repository: where nothing but the network fails.
 FILE_BYTES_MAX = 24 << 20
+LOOKS = 20  # At what became of a piece of work, and for each file of it, until the network lets one through.
 REPOS_MAX = 4  # Each worker's own: then one is deleted, so that a long run does not fill the disk.
 
 
 class Worker:
-    """`kind` is what the clients use; `hub` is (url, token, name of the user)."""
+    """`kind` is what the clients use. `lost`: how many requests nobody waits for any more and the hub may be at still, see
+    lib/relay.py; a hub that was killed has none."""
 
-    def __init__(self, kind: str, seed: int, url: str, token: str, shared_repo: str) -> None:
+    def __init__(self, kind: str, seed: int, url: str, token: str, shared_repo: str, lost=None) -> None:
         os.environ.update(HF_ENDPOINT=url, HF_TOKEN=token, HF_HUB_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_PROGRESS_BARS="1",
                           HF_HUB_DISABLE_UPDATE_CHECK="1", HF_UPDATE_DOWNLOAD_COUNTS="0", GIT_TERMINAL_PROMPT="0")
-        os.environ["HF_HUB_DISABLE_XET"] = "0" if kind == "xet" else "1"
+        os.environ["HF_HUB_DISABLE_XET"] = "0" if kind.startswith("xet") else "1"
         self.home = Path(tempfile.mkdtemp(prefix="hearth-worker-"))
         os.environ["HF_HOME"] = str(self.home / "hf")
         from huggingface_hub import HfApi
         self.api = HfApi()
-        self.kind, self.url, self.token, self.shared = kind, url, token, shared_repo
+        self.kind, self.url, self.token, self.shared, self.lost = kind, url, token, shared_repo, lost
         self.dice = random.Random(seed)
         self.serial = 0
         self.repos: dict[str, dict] = {}  # repo_id -> {"head": {path: sha256}, "kept": {(revision, path): sha256}, "refs": …}
@@ -48,7 +51,8 @@ class Worker:
     # --- what a worker does
 
     def step(self) -> None:
-        work = {"xet": self._commit_files, "lfs": self._commit_files, "git": self._push, "chores": self._chore}[self.kind]
+        work = {"xet": self._commit_files, "lfs": self._commit_files, "git": self._push, "chores": self._chore,
+                "xet reader": self._download, "http reader": self._download, "git reader": self._clone}[self.kind]
         work()
 
     def _new_name(self) -> str:
@@ -77,13 +81,17 @@ class Worker:
             self.reasons[what] = repr(error)[:300]
         count = self.cut if acknowledged is None else self.done
         count[what] = count.get(what, 0) + 1
-        try:
-            settled(acknowledged)
-        except AssertionError as error:
-            raise AssertionError(f"{what}, acknowledged: {acknowledged is not None} ({self.reasons.get(what)}): {error}") from None
-        except Exception:  # It went away while being looked at.
-            self.wait_for_the_hub()
-            settled(acknowledged)
+        while acknowledged is None and self.lost is not None and self.lost.value > 0:
+            time.sleep(0.02)  # What the client has given up may happen yet.
+        for looks_left in range(LOOKS - 1, -1, -1):
+            try:
+                return settled(acknowledged)
+            except AssertionError as error:
+                raise AssertionError(f"{what}, acknowledged: {acknowledged is not None} ({self.reasons.get(what)}): {error}") from None
+            except Exception:  # It went away while being looked at.
+                if looks_left == 0:
+                    raise
+                self.wait_for_the_hub()
 
     def wait_for_the_hub(self) -> None:
         deadline = time.monotonic() + 60
@@ -314,6 +322,46 @@ class Worker:
                 self.api.merge_pull_request(repo_id, numbers[0])
             self._attempt("merge", merge, merged)
 
+    # --- reading, by the clients whose retries are tried
+
+    def _shared_now(self) -> dict:
+        """Path -> entry of the tree, of some revision that all of the files are read at."""
+        entries = {entry.path: entry for entry in self.api.list_repo_tree(self.shared, recursive=True) if hasattr(entry, "blob_id")}
+        if not entries:
+            time.sleep(0.1)
+        return entries
+
+    def _download(self) -> None:
+        from huggingface_hub import hf_hub_download
+        entries = self._shared_now()
+        if not entries:
+            return
+        entry = entries[self.dice.choice(sorted(entries))]
+        cache = self.home / "cache"
+
+        def settled(local) -> None:
+            if local:
+                self._compare(Path(local).read_bytes(), entry)
+            shutil.rmtree(cache, ignore_errors=True)
+        self._attempt(f"download ({self.kind.split()[0]})", lambda: hf_hub_download(self.shared, entry.path, cache_dir=cache), settled)
+
+    def _clone(self) -> None:
+        clone = self.home / "clone"
+        shutil.rmtree(clone, ignore_errors=True)
+        address = self.url.replace("://", f"://alice:{self.token}@") + f"/{self.shared}"
+        entries = self._shared_now()  # Files of this repository never change once they are there.
+
+        def settled(acknowledged) -> None:
+            for path, entry in entries.items() if acknowledged else ():
+                self._compare((clone / path).read_bytes(), entry)
+        self._attempt("clone", lambda: self._git("clone", "-q", address, str(clone)), settled)
+
+    def _compare(self, content: bytes, entry) -> None:
+        if entry.lfs:
+            assert hashlib.sha256(content).hexdigest() == entry.lfs.sha256, f"{entry.path}: other bytes than {entry.lfs.sha256}"
+        else:
+            assert hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() == entry.blob_id, f"{entry.path}: other bytes"
+
     # --- what it sees
 
     def _files_of(self, repo_id: str) -> tuple[str, dict[str, str]]:
@@ -327,10 +375,21 @@ class Worker:
         return head, files
 
     def _sha256_of(self, repo_id: str, revision: str, path: str) -> str | None:
+        for _ in range(LOOKS if self.lost is not None else 1):
+            try:
+                return self._sha256_now(repo_id, revision, path)
+            except (OSError, http.client.HTTPException) as error:
+                failed = error
+        raise failed
+
+    def _sha256_now(self, repo_id: str, revision: str, path: str) -> str | None:
         from huggingface_hub import hf_hub_url
         url = hf_hub_url(repo_id, path, revision=revision, endpoint=self.url)
         try:
             with urllib.request.urlopen(urllib.request.Request(url, headers={"Authorization": f"Bearer {self.token}"}), timeout=60) as answer:
+                # http.client takes a head that was cut off for a whole one, without the length and so without a body.
+                if "Content-Length" not in answer.headers:
+                    raise http.client.IncompleteRead(b"")
                 return hashlib.sha256(answer.read()).hexdigest()
         except urllib.error.HTTPError as error:
             if error.code == 404:
@@ -348,9 +407,9 @@ class Worker:
                 if (found := self._sha256_of(*fact)) != facts[fact]]
 
 
-def serve(pipe, go, kind: str, seed: int, url: str, token: str, shared_repo: str) -> None:
+def serve(pipe, go, kind: str, seed: int, url: str, token: str, shared_repo: str, lost) -> None:
     """The process of a worker: works while `go` is set, answers what is asked through `pipe`."""
-    worker = Worker(kind, seed, url, token, shared_repo)
+    worker = Worker(kind, seed, url, token, shared_repo, lost)
     problems: list[str] = []
     try:
         while True:
@@ -386,14 +445,14 @@ def _hub_was_away(error: Exception) -> bool:
 class Crew:
     """All workers; each a process of its own."""
 
-    def __init__(self, url: str, token: str, shared_repo: str, seed: int, kinds=KINDS) -> None:
+    def __init__(self, url: str, token: str, shared_repo: str, seed: int, kinds=KINDS, lost=None) -> None:
         # Not forked: the clients' own threads and the transfer library do not survive that.
         context = multiprocessing.get_context("spawn")
         self._go = context.Event()
         self._members = []
         for index, kind in enumerate(kinds):
             ours, theirs = context.Pipe()
-            process = context.Process(target=serve, args=(theirs, self._go, kind, seed * 100 + index, url, token, shared_repo), daemon=True)
+            process = context.Process(target=serve, args=(theirs, self._go, kind, seed * 100 + index, url, token, shared_repo, lost), daemon=True)
             process.start()
             self._members.append((process, ours))
         self._ask("rest")  # Until each is up.
