@@ -121,8 +121,10 @@ class Filler {
         std::fprintf(stderr, "%zu of %zu\n", done + kBatch, count_);
       }
     }
-    // As the hub's own task does within a minute of each creation.
-    instance_.list_sets.write_all();
+    // As the hub's own thread does within seconds of each creation; there is no other writer here
+    // to leave time to.
+    while (instance_.list_sets.write_some() != hub::ListSets::Step::kDone) {
+    }
   }
 
  private:

@@ -132,8 +132,9 @@ def upload_by_xet(hub: Hub, content: bytes = LARGE, repo: str = REPO) -> None:
     source.write_bytes(content)
     program = ("import sys; from huggingface_hub import HfApi; "
                "HfApi(endpoint=sys.argv[1], token=sys.argv[2]).upload_file(path_or_fileobj=sys.argv[3], path_in_repo='xet.bin', repo_id=sys.argv[4])")
+    said = hub.scratch / "xet.log"
     client = subprocess.Popen([sys.executable, "-c", program, hub.server.url, hub.token, str(source), repo], stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL, env={**os.environ, "HF_HOME": str(hub.scratch / "hf"), "HF_ENDPOINT": hub.server.url,
+                              stderr=said.open("wb"), env={**os.environ, "HF_HOME": str(hub.scratch / "hf"), "HF_ENDPOINT": hub.server.url,
                                                               "HF_HUB_DISABLE_PROGRESS_BARS": "1",
                                                               # It tries as often, and waits less between.
                                                               "HF_XET_CLIENT_RETRY_BASE_DELAY": "50ms"})
@@ -143,7 +144,7 @@ def upload_by_xet(hub: Hub, content: bytes = LARGE, repo: str = REPO) -> None:
     if client.poll() is None:
         client.kill()
     if client.wait() != 0:
-        raise RuntimeError("hf-xet's upload failed")
+        raise RuntimeError("hf-xet's upload failed: " + said.read_text(errors="replace")[-2000:])
 
 
 def open_pull_request(hub: Hub) -> None:
