@@ -18,10 +18,13 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import steps  # noqa: E402
 import survival  # noqa: E402
@@ -333,23 +336,35 @@ def upgrade(former: Former, outcome: Outcome, with_kills: bool, stride: int = 1)
     former.bench.server.stop(kill=True)
 
 
+def known_versions() -> list[str]:
+    program = Path(os.environ.get("HEARTH_BIN", ROOT / "build" / "bin" / "hearth"))
+    return subprocess.run([str(program.parent / "schema_at"), "--versions"], capture_output=True, text=True, check=True).stdout.split()
+
+
 def run(versions: list[str] | None, database: str | None = None, kills_from: list[str] | None = None, stride: int = 1,
-        say=lambda text: None) -> Outcome:
-    """`kills_from`: the versions whose upgrade is killed at each step, or each `stride`-th; None: all."""
-    outcome = Outcome()
-    bench = Bench(database)
-    try:
-        known = subprocess.run([str(Path(bench.server.binary).parent / "schema_at"), "--versions"], capture_output=True, text=True,
-                               check=True).stdout.split()
-        for version in versions or [*known[:-1], *GAPS]:
-            former = (FormerPostgres if database else FormerSqlite)(bench, version)
-            upgrade(former, outcome, kills_from is None or version in kills_from, stride)
-            say(f"version {version}: {outcome.kills} kills so far, {len(outcome.problems)} problems")
-            if outcome.problems:
-                break
-        return outcome
-    finally:
-        bench.remove()
+        say=lambda text: None, at_once: int = 1) -> Outcome:
+    """`kills_from`: the versions whose upgrade is killed at each step, or each `stride`-th; None: all. `at_once`: with so many
+    hubs, each of which takes the next version: a kill waits more than it computes."""
+    left = deque(versions or [*known_versions()[:-1], *GAPS])
+    whole = Outcome()
+
+    def work(_: int) -> None:
+        bench = Bench(database)
+        try:
+            while left and not whole.problems:
+                version = left.popleft()
+                outcome = Outcome()
+                upgrade((FormerPostgres if database else FormerSqlite)(bench, version), outcome, kills_from is None or version in kills_from, stride)
+                whole.versions += outcome.versions
+                whole.kills += outcome.kills
+                whole.problems += outcome.problems
+                say(f"version {version}: {whole.kills} kills so far, {len(whole.problems)} problems")
+        finally:
+            bench.remove()
+
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(work, range(at_once)))
+    return whole
 
 
 def publish(engine: str, outcome: Outcome) -> None:
@@ -371,8 +386,10 @@ def main() -> int:
     parser.add_argument("versions", nargs="*", metavar="VERSION")
     parser.add_argument("--publish", action="store_true", help="write docs/reliability.md")
     parser.add_argument("--on-postgresql", action="store_true", help="at the server that HEARTH_TEST_POSTGRES names")
+    parser.add_argument("--at-once", type=int, default=os.cpu_count(), help="hubs, each with versions of its own")
     options = parser.parse_args()
-    outcome = run(options.versions, os.environ["HEARTH_TEST_POSTGRES"] if options.on_postgresql else None, say=lambda text: print(text, flush=True))
+    outcome = run(options.versions, os.environ["HEARTH_TEST_POSTGRES"] if options.on_postgresql else None,
+                  say=lambda text: print(text, flush=True), at_once=options.at_once)
     for problem in outcome.problems:
         print(f"FAILED {problem}")
     if options.publish:
