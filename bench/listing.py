@@ -214,7 +214,9 @@ def ask_all(count: int) -> dict[str, Seen]:
         print(f"{count:,}: {what}: p99 {seen[what].p99:.1f} ms", flush=True)
 
     with filled_hub(count) as hub:
-        hub.begin()
+        # What was just made is collected at the first start, for minutes; a hub does that once a day.
+        hub.begin("--gc-interval-hours", "0")
+        measure.wait_until_idle(hub.pid)
         prober = Prober(hub)
         words = Words(prober)
         for what, (make, *kind) in cases(words).items():

@@ -155,6 +155,17 @@ def spent(pid: int, work: Callable[[], object]) -> Spent:
         after = now
 
 
+def wait_until_idle(pid: int) -> None:
+    """Until the server has done what it does after its start: counting downloads and trends of many repositories takes
+    seconds."""
+    quiet_s, before = 0, cpu_s(pid)
+    while quiet_s < 3:
+        time.sleep(1)
+        now = cpu_s(pid)
+        quiet_s = quiet_s + 1 if now - before <= 0.03 else 0
+        before = now
+
+
 # --- Servers ---
 
 class Hub(Server):

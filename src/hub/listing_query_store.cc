@@ -15,13 +15,14 @@
 // Two common tags cost either way tens of thousands of rows. So where hub/list_sets knows the
 // conditions (all but counts of parameters, and words of one letter) it is asked first (by
 // numbers): how many are left is then known before anything is read. Few are looked up and sorted.
-// Of many a stretch of the list holds a page; of those between, the ids are read, and the walk by
-// order, of ids only, goes from one of them to the next. What the sets do not tell of yet is looked
-// at too.
+// Of more, a walk by order, which looks at nothing but which repository it is, goes from one to the
+// next: of many by their numbers, which costs more for each step; of those between by their ids,
+// which are read first. What the sets do not tell of yet is looked at too.
 //
 // CROSS JOIN keeps SQLite to the order of the tables; PostgreSQL plans by its statistics.
 
 #include <algorithm>
+#include <charconv>
 #include <iterator>
 #include <set>
 #include <string_view>
@@ -79,8 +80,6 @@ constexpr std::string_view kOfIds =
 
 constexpr int64_t kManyMax = 100'000;     // Larger sources are not told apart.
 constexpr int64_t kRowsOfWalkMin = 1000;  // One statement more costs as much.
-// A stretch that holds a page on average, so many times over, holds it mostly.
-constexpr int64_t kStretchOfAverage = 3;
 
 /// A local app that people run models with, and the tag of what it reads. Source: the list of local
 /// apps in @huggingface/tasks.
@@ -323,6 +322,15 @@ struct Walk {
         sort.of_rank ? " FROM repo_rank k WHERE k.type = ?" : " FROM repo r WHERE r.type = ?",
         {to_string(request.type)});
   }
+  /// The same with the numbers of hub/list_sets, for those that have one.
+  void all_numbered(Statement& statement) const {
+    statement.add(sort.of_rank
+                      ? " FROM repo_rank k LEFT JOIN list_number n ON n.repo_id = k.repo_id"
+                        " WHERE k.type = ?"
+                      : " FROM repo r LEFT JOIN list_number n ON n.repo_id = r.id"
+                        " WHERE r.type = ?",
+                  {to_string(request.type)});
+  }
   /// Behind `after` and up to `last`, in the order of the list, so that an index over key and id
   /// bounds the walk; as do conditions on the key itself, where nothing closer is known: an
   /// author's names stand together in the order of names.
@@ -440,18 +448,25 @@ class PageQuery {
       auto all = repos_with_all(tx_, {list_condition::any(request_.type)});
       if (!all) return std::nullopt;
       all_count = static_cast<int64_t>(all->size());
-      // 8 µs a row and 0.5 µs an id, on SQLite with 600,000 repositories.
       int64_t average = page_size() * all_count / count;
-      if (average * effort_.ids_of_a_row < count) {
-        int64_t distance = std::max(average * kStretchOfAverage, effort_.stretch_min);
-        if (auto hits = by_stretch(distance)) return hits;
+      if (average * effort_.ids_of_a_step <= count) {
+        IdSet more;
+        for (const std::string& id : *noted) more.add(id);
+        // As many steps as reading the ids would cost.
+        int64_t steps = count / std::max<int64_t>(effort_.ids_of_a_step, 1);
+        if (auto hits = walk_to({.numbers = &*left, .ids = &more}, count, all_count, steps)) {
+          return hits;
+        }
       }
     }
     IdSet ids;
     for (const std::string& id : *noted) ids.add(id);
     for_each_repo_id(tx_, *left, [&](std::string_view id) { ids.add(id); });
     if (many) {
-      if (auto hits = walk_to(ids, all_count)) return hits;
+      count = static_cast<int64_t>(ids.size());
+      if (auto hits = walk_to({.ids = &ids}, count, all_count, count * effort_.walk_of_one)) {
+        return hits;
+      }
     }
     return by_ids(ids.ids(), after_, page_size());
   }
@@ -523,51 +538,71 @@ class PageQuery {
     return walk_.run(tx_, statement);
   }
 
-  /// In the order of the list from one of `left` to the next, until the page is full; nothing when
-  /// that takes longer than looking at all of them.
-  std::optional<std::vector<ListHit>> walk_to(const IdSet& left, int64_t repo_count) {
+  /// Repositories that the walk looks for: one of these numbers, where they are asked for, or one
+  /// of these ids.
+  struct Wanted {
+    const NumberSet* numbers = nullptr;
+    const IdSet* ids = nullptr;
+  };
+
+  /// In the order of the list from one that is wanted (of about `count`) to the next, until the
+  /// page is full; nothing when that takes more than so many steps.
+  std::optional<std::vector<ListHit>> walk_to(const Wanted& wanted, int64_t count,
+                                              int64_t repo_count, int64_t steps_left) {
     std::vector<ListHit> hits;
     std::optional<ListPosition> at = after_;
-    int64_t rows_left = static_cast<int64_t>(left.size()) * effort_.walk_of_one;
     // Some are private, or lack what no source tells of; the more do, the more are tried at once.
     size_t batch_size = limit_ + limit_ / 4 + 4;
-    for (; rows_left > 0; batch_size *= 2) {
+    for (; steps_left > 0; batch_size *= 2) {
       // Twice what that takes on average: PostgreSQL sends all that was asked for.
-      auto average = static_cast<int64_t>(batch_size) * repo_count /
-                     std::max<int64_t>(static_cast<int64_t>(left.size()), 1);
-      int64_t rows_max = std::min(rows_left, kRowsOfWalkMin + 2 * average);
-      Walked walked = next_of(left, at, rows_max, batch_size);
+      auto average =
+          static_cast<int64_t>(batch_size) * repo_count / std::max<int64_t>(count, int64_t{1});
+      int64_t rows_max = std::min(steps_left, kRowsOfWalkMin + 2 * average);
+      Walked walked = next_of(wanted, at, rows_max, batch_size);
       auto found = by_ids(walked.ids, std::nullopt, static_cast<int64_t>(limit_ - hits.size()));
       std::ranges::move(found, std::back_inserter(hits));
       bool at_end = walked.rows < rows_max && walked.ids.size() < batch_size;
       if (at_end || hits.size() >= limit_) return hits;
-      rows_left -= walked.rows;
+      steps_left -= walked.rows;
       at = position_of(walked.last_id);
     }
     return std::nullopt;
   }
 
   struct Walked {
-    std::vector<std::string> ids;  // Of the set
+    std::vector<std::string> ids;  // Of those that are wanted
     int64_t rows = 0;
     std::string last_id = {};  // Of the rows
   };
 
-  /// The next ids after `at` that are in the set.
-  Walked next_of(const IdSet& left, const std::optional<ListPosition>& at, int64_t rows_max,
+  /// The next ids after `at` that are wanted.
+  Walked next_of(const Wanted& wanted, const std::optional<ListPosition>& at, int64_t rows_max,
                  size_t count_max) {
     Statement statement;
     statement.add("SELECT ");
+    if (wanted.numbers != nullptr) statement.add("COALESCE(n.number || ' ', ' ') || ");
     statement.add(walk_.sort.id);
-    walk_.all(statement);
+    if (wanted.numbers != nullptr) {
+      walk_.all_numbered(statement);
+    } else {
+      walk_.all(statement);
+    }
     walk_.bound(statement, at, std::nullopt);
     walk_.end(statement, rows_max);
     Walked walked;
     tx_.for_each_text(statement.sql(), statement.params(), [&](std::string_view id) {
       if (walked.ids.size() == count_max) return false;
+      bool is_wanted = false;
+      if (wanted.numbers != nullptr) {
+        size_t space = id.find(' ');
+        uint32_t number = 0;
+        bool has_number = std::from_chars(id.data(), id.data() + space, number).ec == std::errc();
+        id.remove_prefix(space + 1);
+        is_wanted = has_number && wanted.numbers->contains(number);
+      }
       ++walked.rows;
       walked.last_id = id;
-      if (left.contains(id)) walked.ids.emplace_back(id);
+      if (is_wanted || wanted.ids->contains(id)) walked.ids.emplace_back(id);
       return true;
     });
     return walked;

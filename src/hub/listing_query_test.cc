@@ -31,15 +31,15 @@ constexpr ListEffort kWalksToTheEnd = {
     .way = Way::kStatements, .few_max = 1, .stretch_of_page = 1000};
 constexpr ListEffort kWalksAndGivesUp = {
     .way = Way::kStatements, .few_max = 1, .stretch_of_page = 1};
-// By numbers: all that is left is sorted; is walked to; is walked to for a few rows, then sorted; a
-// stretch is walked first.
+// By numbers: all that is left is sorted; is walked to; is walked to for a few rows, then sorted; is
+// walked to with numbers, for as many rows, then as before.
 constexpr ListEffort kSorts = {.noted_max = 1000, .sorted_max = 1000};
 constexpr ListEffort kWalksToEach = {
-    .noted_max = 1000, .sorted_max = 0, .ids_of_a_row = 1'000'000, .walk_of_one = 1000};
+    .noted_max = 1000, .sorted_max = 0, .ids_of_a_step = 1'000'000, .walk_of_one = 1000};
 constexpr ListEffort kWalksToEachAndGivesUp = {
-    .noted_max = 1000, .sorted_max = 0, .ids_of_a_row = 1'000'000, .walk_of_one = 1};
+    .noted_max = 1000, .sorted_max = 0, .ids_of_a_step = 1'000'000, .walk_of_one = 1};
 constexpr ListEffort kWalksFirst = {
-    .noted_max = 1000, .sorted_max = 0, .ids_of_a_row = 0, .stretch_min = 5, .walk_of_one = 2};
+    .noted_max = 1000, .sorted_max = 0, .ids_of_a_step = 0, .walk_of_one = 2};
 // Where the sets know nothing yet.
 constexpr ListEffort kNotNoted = {.noted_max = 0};
 constexpr ListEffort kEfforts[] = {kReadsSources, kWalksToTheEnd, kWalksAndGivesUp,

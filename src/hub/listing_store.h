@@ -42,11 +42,9 @@ struct ListEffort {
   size_t noted_max = 1000;
   // … how many that are left are looked at and sorted without a walk, …
   size_t sorted_max = 300;
-  // … how many ids are read for what it costs to look a row up in the order of the list …
-  int64_t ids_of_a_row = 16;
-  // … rows walked at least in the hope of a page, …
-  int64_t stretch_min = 400;
-  // … and ids from one that is left to the next, on average.
+  // … how many ids are read for what a step costs of a walk that asks for numbers, …
+  int64_t ids_of_a_step = 2;
+  // … and steps of a walk of ids from one that is left to the next, on average.
   int64_t walk_of_one = 25;
 };
 
