@@ -158,7 +158,7 @@ def clients(tally: Tally) -> None:
 
 
 def clients_js(tally: Tally) -> None:
-    python_suite("clients of javascript", "tests/clients_js", tally, lock="js")
+    python_suite("clients of javascript", "tests/clients_js", tally)
 
 
 def faults(tally: Tally) -> None:
