@@ -161,6 +161,11 @@ def clients_js(tally: Tally) -> None:
     python_suite("clients of javascript", "tests/clients_js", tally)
 
 
+def web(tally: Tally) -> None:
+    """The pages, in a browser."""
+    python_suite("web", "tests/web", tally, lock="web")
+
+
 def faults(tally: Tally) -> None:
     python_suite("faults", "tests/faults", tally, lock="current")
     python_suite("faults on postgresql", "tests/faults/kills_test.py tests/faults/upgrades_test.py", tally, lock="current",
@@ -226,6 +231,7 @@ SUITES = {
     "wire": wire,
     "clients": clients,
     "clients-js": clients_js,
+    "web": web,
     "faults": faults,
     "hostile": hostile,
     "backup": backup,

@@ -122,9 +122,9 @@ export async function page<T>(path: string, signal?: AbortSignal): Promise<Page<
 }
 
 const ROW_FIELDS: Record<Kind, string[]> = {
-  model: ['likes', 'lastModified', 'private', 'gated', 'downloads', 'tags', 'pipeline_tag', 'library_name', 'safetensors', 'gguf', 'usedStorage'],
-  dataset: ['likes', 'lastModified', 'private', 'gated', 'downloads', 'tags', 'usedStorage'],
-  space: ['likes', 'lastModified', 'private', 'tags', 'sdk', 'usedStorage'],
+  model: ['likes', 'lastModified', 'private', 'gated', 'downloads', 'tags', 'pipeline_tag', 'library_name', 'safetensors', 'gguf'],
+  dataset: ['likes', 'lastModified', 'private', 'gated', 'downloads', 'tags'],
+  space: ['likes', 'lastModified', 'private', 'tags', 'sdk'],
 };
 
 /** The address of a list with what its rows show. */
@@ -141,6 +141,11 @@ export function list(kind: Kind, query: URLSearchParams, signal?: AbortSignal): 
 export function repoInfo(kind: Kind, id: string, revision: string, signal?: AbortSignal): Promise<RepoInfo> {
   const at = revision === '' ? '' : `/revision/${encodeURIComponent(revision)}`;
   return askJson<RepoInfo>(`/api/${pluralOf(kind)}/${encodePath(id)}${at}`, signal);
+}
+
+/** How many models name this one as what they were made from. */
+export async function descendantCount(id: string, signal?: AbortSignal): Promise<number> {
+  return (await askJson<{ childrenModelCount?: number }>(`/api/models/${encodePath(id)}?expand=childrenModelCount`, signal)).childrenModelCount ?? 0;
 }
 
 export function refs(kind: Kind, id: string, signal?: AbortSignal): Promise<Refs> {

@@ -2,7 +2,6 @@
  * Turns what strangers wrote as markdown into nodes of the page: markdown-it, then DOMPurify, which is what keeps scripts
  * out; the pages' policy would stop them too. Maths and diagrams are drawn afterwards, by code that is fetched for them.
  */
-import { tasklist } from '@mdit/plugin-tasklist';
 import { tex } from '@mdit/plugin-tex';
 import DOMPurify, { type Config } from 'dompurify';
 import MarkdownIt from 'markdown-it';
@@ -40,7 +39,15 @@ const MATHS_BLOCK = 'card-maths-block';
 
 function makeMarkdown(): MarkdownIt {
   const markdown = new MarkdownIt({ html: true, linkify: true, typographer: false });
-  markdown.use(tasklist, { disabled: true });
+  // The columns' alignment as an attribute: the sanitiser takes every style away.
+  for (const cell of ['th_open', 'td_open'] as const) {
+    markdown.renderer.rules[cell] = (tokens, index, options, _, self) => {
+      const token = tokens[index];
+      const style = String(token?.attrGet('style') ?? '');
+      if (token && style !== '') token.attrs = [['align', style.replace('text-align:', '')]];
+      return self.renderToken(tokens, index, options);
+    };
+  }
   markdown.use(tex, {
     delimiters: 'all',
     render: (content: string, isBlock: boolean) => `<code class="${isBlock ? MATHS_BLOCK : MATHS}">${markdown.utils.escapeHtml(content)}</code>`,
@@ -64,6 +71,7 @@ export function renderCard(text: string, place: CardPlace): { content: DocumentF
   for (const image of content.querySelectorAll('img')) mendImage(image, place);
   for (const media of content.querySelectorAll('video, audio, source, track')) mendMedia(media, place);
   wrapTables(content);
+  markTasks(content);
   const headings = nameHeadings(content);
   return { content, headings };
 }
@@ -172,6 +180,25 @@ function wrapTables(content: DocumentFragment): void {
   }
 }
 
+/** "[x] done" at the beginning of a list's item. */
+function markTasks(content: DocumentFragment): void {
+  for (const item of content.querySelectorAll('li')) {
+    const text = item.firstChild instanceof HTMLParagraphElement ? item.firstChild.firstChild : item.firstChild;
+    if (!(text instanceof Text)) continue;
+    const found = /^\[([ xX])\] /.exec(text.data);
+    if (!found) continue;
+    text.data = text.data.slice(found[0].length);
+    const isDone = found[1] !== ' ';
+    const mark = document.createElement('span');
+    mark.className = isDone ? 'card-task is-done' : 'card-task';
+    mark.role = 'img';
+    mark.ariaLabel = isDone ? 'Done:' : 'Not done:';
+    mark.textContent = isDone ? '✓' : '';
+    text.before(mark);
+    item.classList.add('card-task-item');
+  }
+}
+
 function anchorOf(text: string): string {
   return `card-${text.toLowerCase().replaceAll(/[^\p{Letter}\p{Number}]+/gu, '-').replaceAll(/^-|-$/g, '')}`;
 }
@@ -192,7 +219,8 @@ function nameHeadings(content: DocumentFragment): Heading[] {
 
 /** Sets the maths, colours the code and draws the diagrams of a card that is on the page. */
 export async function drawAll(content: ParentNode, theme: 'light' | 'dark'): Promise<void> {
-  await Promise.all([drawMaths(content), drawCode(content), drawDiagrams(content, theme)]);
+  watchDiagrams(content, theme);
+  await Promise.all([drawMaths(content), drawCode(content)]);
 }
 
 /** As MathML, which browsers set themselves: no styles, no fonts to fetch. */
@@ -225,13 +253,26 @@ async function drawCode(content: ParentNode): Promise<void> {
 
 let diagramCount = 0;
 
-/** As a picture: what a diagram holds is then no part of this page. */
-async function drawDiagrams(content: ParentNode, theme: 'light' | 'dark'): Promise<void> {
+/** Before a diagram comes into sight this far off, in pixels, its source stands in its place. */
+const DIAGRAM_AHEAD_PX = 200;
+
+/** Diagrams when they come into sight: what draws them is larger than all else together. */
+function watchDiagrams(content: ParentNode, theme: 'light' | 'dark'): void {
   const places = [...content.querySelectorAll('pre > code.language-mermaid')];
   if (places.length === 0) return;
+  const watch = new IntersectionObserver((entries) => {
+    const seen = entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
+    for (const place of seen) watch.unobserve(place);
+    if (seen.length > 0) void drawDiagrams(seen, theme);
+  }, { rootMargin: `${DIAGRAM_AHEAD_PX}px` });
+  for (const place of places) watch.observe(place);
+}
+
+/** As pictures: what a diagram holds is then no part of this page. */
+async function drawDiagrams(places: Element[], theme: 'light' | 'dark'): Promise<void> {
   const { default: mermaid } = await import('mermaid');
   mermaid.initialize({
-    startOnLoad: false, securityLevel: 'strict', htmlLabels: false, flowchart: { htmlLabels: false }, theme: theme === 'dark' ? 'dark' : 'neutral',
+    startOnLoad: false, securityLevel: 'strict', htmlLabels: false, flowchart: { htmlLabels: false, wrappingWidth: 400 }, theme: theme === 'dark' ? 'dark' : 'neutral',
     fontFamily: 'system-ui, sans-serif', maxTextSize: 20_000, suppressErrorRendering: true,
   });
   for (const place of places) {

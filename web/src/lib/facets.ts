@@ -3,7 +3,7 @@
  * from one list of at most a thousand rows: exact on a hub of that size, and left out on a larger one.
  */
 import { page, tagsByType, type RepoItem, type Tag } from './api';
-import { language, library, task } from './format';
+import { language, library, rowCount, task } from './format';
 import { pluralOf, type Kind } from './kinds';
 
 export interface FacetOption {
@@ -56,7 +56,7 @@ const RULES: FacetRule[] = [
     values: (item) => (item.tags ?? []).filter((tag) => language(tag) !== '' && tag !== item.library_name && tag !== item.pipeline_tag),
   },
   { name: 'language', title: 'Language', kinds: ['dataset'], values: tagged('language:'), label: (id) => language(id) || id },
-  { name: 'size', title: 'Rows', kinds: ['dataset'], values: tagged('size_categories:'), label: (id) => id.replaceAll('n', 'rows'), known: 'size_categories' },
+  { name: 'size', title: 'Rows', kinds: ['dataset'], values: tagged('size_categories:'), label: rowCount, known: 'size_categories' },
   { name: 'license', title: 'Licence', kinds: ['model', 'dataset', 'space'], values: tagged('license:'), label: (id) => id, known: 'license' },
   { name: 'author', title: 'Owner', kinds: ['model', 'dataset', 'space'], values: (item) => [item.id.slice(0, item.id.indexOf('/'))], label: (id) => id },
   { name: 'gated', title: 'Access', kinds: ['model', 'dataset'], values: (item) => [item.gated ? 'true' : 'false'], label: (id) => (id === 'true' ? 'Ask for access' : 'Open') },
@@ -125,8 +125,10 @@ export function facetsOf(kind: Kind, from: Sample, chosen: Chosen, search: strin
     }
     for (const id of chosen[rule.name] ?? []) if (!ids.includes(id)) ids.push(id);
     const options = ids.map((id) => ({ id, label: rule.label(id) || id, count: from.isWhole ? (counts.get(id) ?? 0) : undefined }));
+    const isChosen = (id: string): boolean => (chosen[rule.name] ?? []).includes(id);
     options.sort((a, b) => (counts.get(b.id) ?? 0) - (counts.get(a.id) ?? 0) || a.label.localeCompare(b.label, 'en'));
-    return { name: rule.name, title: rule.title, options };
+    // What would leave nothing is no choice.
+    return { name: rule.name, title: rule.title, options: options.filter((option) => option.count !== 0 || isChosen(option.id)) };
   }).filter((facet) => facet.options.length > 1 || (chosen[facet.name] ?? []).length > 0);
 }
 

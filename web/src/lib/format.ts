@@ -41,6 +41,29 @@ export function bytes(value: number): string {
   return `${three(scaled)} EiB`;
 }
 
+/** "1K<n<10K" of a card's metadata: "1 K to 10 K rows". */
+export function rowCount(category: string): string {
+  const spaced = (text: string): string => text.replace(/(\d)([KMBT])/, '$1 $2');
+  const between = /^(\w+)<n<(\w+)$/.exec(category);
+  if (between?.[1] && between[2]) return `${spaced(between[1])} to ${spaced(between[2])} rows`;
+  if (category.startsWith('n<')) return `under ${spaced(category.slice(2))} rows`;
+  if (category.startsWith('n>')) return `over ${spaced(category.slice(2))} rows`;
+  return category;
+}
+
+const BITS: Record<string, number> = { F64: 64, I64: 64, F32: 32, I32: 32, F16: 16, BF16: 16, I16: 16, F8_E4M3: 8, F8_E5M2: 8, I8: 8, U8: 8, BOOL: 8, F4: 4 };
+
+/** What weights of these counts by type take up; 0 when a type is not known. */
+export function weightBytes(parameterCounts: Record<string, number>): number {
+  let sum = 0;
+  for (const [type, value] of Object.entries(parameterCounts)) {
+    const bits = BITS[type];
+    if (bits === undefined) return 0;
+    sum += (value * bits) / 8;
+  }
+  return sum;
+}
+
 const STEPS: readonly [number, Intl.RelativeTimeFormatUnit][] = [
   [60, 'second'],
   [60, 'minute'],
