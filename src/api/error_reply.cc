@@ -107,8 +107,7 @@ http::Response reply_to(const Error& error, const http::RequestHead& head) {
     response = http::Response::bytes(text + "\n", "text/plain; charset=utf-8");
     response.status = status;
   } else if (is_page(head)) {
-    response = page_shell(
-        head, {.status = status, .is_signed_in = !note_of(head).user().empty()});
+    response = page_shell(head, {.status = status, .is_signed_in = !note_of(head).user().empty()});
   } else if (is_for_a_person(head)) {
     response = error_page(error, status, head);
   } else {

@@ -45,9 +45,8 @@ http::Response asset_reply(const http::RequestHead& head, const pages::Asset& as
   response.headers.set(http::kEtag, etag);
   response.headers.set(http::kVary, "Accept-Encoding");
   response.headers.set(http::kContentTypeOptions, "nosniff");
-  response.headers.set(http::kCacheControl, asset.is_immutable
-                                                ? "public, max-age=31536000, immutable"
-                                                : "no-cache");
+  response.headers.set(http::kCacheControl,
+                       asset.is_immutable ? "public, max-age=31536000, immutable" : "no-cache");
   return response;
 }
 
@@ -60,7 +59,8 @@ http::Response asset(Call& call) {
   if (found == nullptr) throw Error(ErrorKind::kNotFound, "There is nothing at this address.");
   http::Response response = asset_reply(call.head, *found, 200);
   // Nobody opens these as a page; whoever tries gets no right of this origin.
-  response.headers.set(http::kContentSecurityPolicy, "default-src 'none'; style-src 'unsafe-inline'");
+  response.headers.set(http::kContentSecurityPolicy,
+                       "default-src 'none'; style-src 'unsafe-inline'");
   return response;
 }
 
@@ -102,8 +102,7 @@ constexpr std::array kRoutes = {
 }  // namespace
 
 http::Response page_shell(const http::RequestHead& head, const ShellOptions& options) {
-  http::Response response =
-      asset_reply(head, pages::shell(options.is_signed_in), options.status);
+  http::Response response = asset_reply(head, pages::shell(options.is_signed_in), options.status);
   response.headers.set(http::kVary, "Accept-Encoding, Cookie");
   response.headers.set(http::kContentSecurityPolicy, kPolicy);
   response.headers.set("Referrer-Policy", "same-origin");

@@ -158,8 +158,7 @@ std::optional<Router::Match> Router::find(std::string_view method, VirtualHost h
   std::vector<std::string_view> segments = split(raw_path.substr(1), '/');
   // One '/' at the end means the same path: `/alice/tiny/` in a browser.
   if (segments.size() > 1 && segments.back().empty()) segments.pop_back();
-  Node::Search search{
-      .method = method, .segments = segments, .captured = {}, .allowed = allowed};
+  Node::Search search{.method = method, .segments = segments, .captured = {}, .allowed = allowed};
   const Node::Row* row = roots_[static_cast<size_t>(host)]->find(search, 0);
   if (row == nullptr) return std::nullopt;
   const std::vector<std::string_view>& captured = search.captured;

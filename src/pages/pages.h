@@ -11,7 +11,8 @@ struct Asset {
   std::string_view path;          // "_app/immutable/entry/start.AbC1.js"
   std::string_view content_type;  // With its charset.
   std::string_view hash;          // Of the plain bytes; for the ETag.
-  bool is_immutable = false;      // The name holds the hash of the bytes: another content, another name.
+  bool is_immutable =
+      false;  // The name holds the hash of the bytes: another content, another name.
   std::string_view plain;
   std::string_view gzip;    // Empty: not worth it.
   std::string_view brotli;  // The same.

@@ -61,7 +61,6 @@ class Watch:
         self.problems: list[str] = []
         self.allowed_statuses: set[int] = set()
         self.alerts: list[str] = []
-        self.scripts_bytes = 0
         self.requests: list[str] = []
         context.on("console", self._on_console)
         context.on("weberror", lambda error: self.problems.append(f"error: {error.error}"))
@@ -84,8 +83,6 @@ class Watch:
 
     def _on_finished(self, request) -> None:
         self.requests.append(request.url)
-        if request.resource_type == "script":
-            self.scripts_bytes += request.sizes()["responseBodySize"]
 
     def _stop(self, route) -> None:
         self.problems.append(f"asked another host: {route.request.url}")
@@ -116,7 +113,7 @@ def open_browser(server, browser: Browser):
     alerts = [alert for _, watch in made for alert in watch.alerts]
     for context, _ in made:
         context.close()
-    assert problems == []
+    assert not problems, "\n".join(problems)
     assert alerts == []
 
 

@@ -219,14 +219,13 @@ function nameHeadings(content: DocumentFragment): Heading[] {
 
 /** Sets the maths, colours the code and draws the diagrams of a card that is on the page. */
 export async function drawAll(content: ParentNode, theme: 'light' | 'dark'): Promise<void> {
-  watchDiagrams(content, theme);
-  await Promise.all([drawMaths(content), drawCode(content)]);
+  whenSeen(content.querySelectorAll('pre > code.language-mermaid'), (places) => drawDiagrams(places, theme));
+  whenSeen(content.querySelectorAll(`.${MATHS}, .${MATHS_BLOCK}`), drawMaths);
+  await drawCode(content);
 }
 
 /** As MathML, which browsers set themselves: no styles, no fonts to fetch. */
-async function drawMaths(content: ParentNode): Promise<void> {
-  const places = [...content.querySelectorAll(`.${MATHS}, .${MATHS_BLOCK}`)];
-  if (places.length === 0) return;
+async function drawMaths(places: Element[]): Promise<void> {
   const { default: katex } = await import('katex');
   for (const place of places) {
     const isBlock = place.classList.contains(MATHS_BLOCK);
@@ -253,18 +252,16 @@ async function drawCode(content: ParentNode): Promise<void> {
 
 let diagramCount = 0;
 
-/** Before a diagram comes into sight this far off, in pixels, its source stands in its place. */
-const DIAGRAM_AHEAD_PX = 200;
+/** How far below the window something is when it begins to be drawn. */
+const AHEAD_PX = 100;
 
-/** Diagrams when they come into sight: what draws them is larger than all else together. */
-function watchDiagrams(content: ParentNode, theme: 'light' | 'dark'): void {
-  const places = [...content.querySelectorAll('pre > code.language-mermaid')];
-  if (places.length === 0) return;
+/** Maths and diagrams as they come near: what draws them is larger than all else of the page together. */
+function whenSeen(places: Iterable<Element>, draw: (seen: Element[]) => Promise<void>): void {
   const watch = new IntersectionObserver((entries) => {
     const seen = entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
     for (const place of seen) watch.unobserve(place);
-    if (seen.length > 0) void drawDiagrams(seen, theme);
-  }, { rootMargin: `${DIAGRAM_AHEAD_PX}px` });
+    if (seen.length > 0) void draw(seen);
+  }, { rootMargin: `${AHEAD_PX}px` });
   for (const place of places) watch.observe(place);
 }
 
