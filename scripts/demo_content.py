@@ -1,6 +1,6 @@
 """What a believable hub holds: small models, datasets and Spaces with cards, made here and sent through the public API.
 
-    python3 scripts/demo_content.py URL TOKENS      TOKENS: a JSON file {user: token}; the users and organisations exist
+    HEARTH_BIN=build/bin/hearth python3 scripts/demo_content.py URL DATA      a running hub, and the folder of its data
 
 scripts/up --demo and the tests of the pages fill their hubs with it. The weights are noise; names and figures are
 made up.
@@ -9,15 +9,17 @@ made up.
 import base64
 import hashlib
 import json
+import os
 import random
 import struct
+import subprocess
 import sys
 import urllib.error
 import urllib.request
 import zlib
-from pathlib import Path
 
 ORGANISATIONS = {"fernhollow": "sorrel", "oakum-lab": "sorrel", "quillback": "juniper", "saltglass": "juniper", "tarnish-audio": "sorrel"}
+TOKEN_NAME = "demo-content"
 PEOPLE = ("sorrel", "juniper", "moss")
 
 
@@ -296,5 +298,16 @@ def _alder_instruct(hub: Hub) -> None:
     hub.commit("model", name, user, "Write the card", {"README.md": ALDER_CARD.encode()})
 
 
+def make_people(data: str) -> dict[str, str]:
+    """The users and organisations, by the command line; gives each user's token."""
+    def hearth(*arguments: str) -> str:
+        return subprocess.run([os.environ.get("HEARTH_BIN", "hearth"), *arguments, "--data", data], check=True, capture_output=True, text=True).stdout
+    for name in PEOPLE:
+        hearth("user", "add", name)
+    for name, owner in ORGANISATIONS.items():
+        hearth("org", "add", name, "--owner", owner)
+    return {name: hearth("token", "add", name, "--name", TOKEN_NAME, "--role", "write").split()[-1] for name in PEOPLE}
+
+
 if __name__ == "__main__":
-    fill(Hub(sys.argv[1], json.loads(Path(sys.argv[2]).read_text())))
+    fill(Hub(sys.argv[1], make_people(sys.argv[2])))
