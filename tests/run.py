@@ -158,7 +158,12 @@ def clients(tally: Tally) -> None:
 
 
 def clients_js(tally: Tally) -> None:
-    python_suite("clients of javascript", "tests/clients_js", tally, lock="js")
+    python_suite("clients of javascript", "tests/clients_js", tally)
+
+
+def web(tally: Tally) -> None:
+    """The pages, in a browser."""
+    python_suite("web", "tests/web", tally, lock="web")
 
 
 def faults(tally: Tally) -> None:
@@ -226,6 +231,7 @@ SUITES = {
     "wire": wire,
     "clients": clients,
     "clients-js": clients_js,
+    "web": web,
     "faults": faults,
     "hostile": hostile,
     "backup": backup,

@@ -218,6 +218,9 @@ struct Route {
   /// they think of tokens. Elsewhere it is refused, also where a stranger would get an answer, so
   /// that nobody takes a part of a list for the whole.
   bool any_credential = false;
+  /// A page of the site (web/): what goes wrong is told by the page, with the status. Such a row
+  /// takes no address whose first segment another row spells out: /api/anything is no repository.
+  bool is_page = false;
 };
 
 /// One request on its way through a handler.
@@ -312,6 +315,7 @@ std::span<const Route> lfs_routes();
 std::span<const Route> lfs_files_routes();
 std::span<const Route> xet_routes();
 std::span<const Route> misc_routes();
+std::span<const Route> page_routes();
 /// The documented operations that are not built: they answer 501. Looked up last.
 std::span<const Route> operation_routes();
 

@@ -68,11 +68,14 @@ http::Response error_page(const Error& error, int status, const http::RequestHea
             "\">Log in</a></p>";
   }
   if (status == 404) {
-    body +=
-        "<p>Repositories have no pages here yet: <code>hf download NAME</code> brings their "
-        "files.</p>";
+    body += "<p><a href=\"/\">To the home page</a></p>";
   }
   return page(title, body, status);
+}
+
+bool is_page(const http::RequestHead& head) {
+  const auto* note = dynamic_cast<const RequestNote*>(head.note.get());
+  return note != nullptr && note->route() != nullptr && note->route()->is_page;
 }
 
 /// Sentences that clients compare as a whole (hub-api 2.3).
@@ -103,6 +106,8 @@ http::Response reply_to(const Error& error, const http::RequestHead& head) {
     if (status == 401) text += " Use an access token as the password.";
     response = http::Response::bytes(text + "\n", "text/plain; charset=utf-8");
     response.status = status;
+  } else if (is_page(head)) {
+    response = page_shell(head, {.status = status, .is_signed_in = !note_of(head).user().empty()});
   } else if (is_for_a_person(head)) {
     response = error_page(error, status, head);
   } else {

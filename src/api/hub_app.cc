@@ -173,7 +173,7 @@ bool open_before_setup(const Route& route) {
   return route.allow == Allow::kSignedUrl || route.pattern == "/health" ||
          route.pattern == "/ready" || route.pattern == "/api/agent-harnesses" ||
          route.pattern.find("telemetry") != std::string_view::npos ||
-         route.pattern.starts_with("/setup");
+         route.pattern.starts_with("/setup") || route.pattern.starts_with("/_app/");
 }
 
 /// Whether a program reads metrics with the token that was configured for it. It is no account's,
@@ -419,7 +419,7 @@ std::vector<const Route*> built_routes() {
        {misc_routes(), account_routes(), session_routes(), oauth_routes(), repo_routes(),
         refs_routes(), tree_routes(), commit_routes(), file_routes(), community_routes(),
         like_routes(), listing_routes(), validate_routes(), git_routes(), lfs_routes(),
-        lfs_files_routes(), xet_routes()}) {
+        lfs_files_routes(), xet_routes(), page_routes()}) {
     for (const Route& row : rows) all.push_back(&row);
   }
   return all;

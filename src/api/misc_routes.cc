@@ -4,8 +4,6 @@
 
 #include "api/api.h"
 #include "api/openapi.h"
-#include "api/page.h"
-#include "base/text.h"
 #include "hub/accounts.h"
 #include "metrics/metrics.h"
 
@@ -53,18 +51,6 @@ http::Response nothing(Call&) {
   return http::Response::empty(200);
 }
 
-/// What someone sees who opens the hub in a browser, until it has pages.
-http::Response home(Call& call) {
-  std::string url = html_escape(call.public_url());
-  std::string body =
-      "<p>This is a hub for models, datasets and spaces. It has no pages yet; clients use it:</p>"
-      "<pre>export HF_ENDPOINT=" +
-      url +
-      "\nhf auth login\nhf upload my-model ./folder</pre>"
-      "<p><a href=\"/settings/tokens\">Access tokens</a></p>";
-  return page("Hearth", body);
-}
-
 /// The datasets library asks at every load and goes on by itself after an error.
 http::Response viewer_not_built(Call&) {
   throw Error(
@@ -74,14 +60,6 @@ http::Response viewer_not_built(Call&) {
 }
 
 constexpr std::array kRoutes = {
-    Route{.method = "GET",
-          .pattern = "/",
-          .allow = Allow::kAnyone,
-          .handler = home,
-          .summary = "What to do with this hub, for a browser.",
-          .source = "people",
-          .answer = "text/html",
-          .rate = RateClass::kPages},
     Route{.method = "GET",
           .pattern = "/.well-known/openapi.json",
           .allow = Allow::kAnyone,

@@ -20,6 +20,13 @@ http::Response page(std::string_view title, std::string_view body_html, int stat
 /// A page that says one sentence.
 http::Response message_page(std::string_view title, std::string_view sentence, int status = 200);
 
+struct ShellOptions {
+  int status = 200;
+  bool is_signed_in = false;
+};
+/// The document of the site's pages (web/), which shows the state that it finds by itself.
+http::Response page_shell(const http::RequestHead& head, const ShellOptions& options);
+
 /// 303: the next page is fetched with GET.
 http::Response see_other(std::string_view path_and_query);
 

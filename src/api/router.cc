@@ -42,7 +42,7 @@ std::vector<Spelling> spellings_of(const Route& route) {
       } else if (part == "{repo}" || part == "{repo.git}") {
         bool git = part == "{repo.git}";
         add({"{:ns}", git ? "{:name.git}" : "{:name}"}, std::nullopt);
-        add({git ? "{:legacy.git}" : "{:legacy}"}, std::nullopt, true);
+        if (!route.is_page) add({git ? "{:legacy.git}" : "{:legacy}"}, std::nullopt, true);
       } else {
         add({std::string(part)}, std::nullopt);
       }
@@ -94,27 +94,40 @@ struct Router::Node {
     node->here.push_back(std::move(row));
   }
 
+  /// Where a search stands.
+  struct Search {
+    std::string_view method;
+    const std::vector<std::string_view>& segments;
+    std::vector<std::string_view> captured;
+    std::string* allowed;  // See Router::find.
+    // Whether some row spells out the first segment, which a placeholder took.
+    bool is_shadowed = false;
+  };
+
   /// Depth is bounded by the longest pattern, not by the path.
-  const Row* find(std::string_view method, const std::vector<std::string_view>& segments,
-                  size_t index, std::vector<std::string_view>& captured,
-                  std::string* allowed) const {
-    if (index == segments.size()) return pick(here, method, allowed);
-    if (auto it = literals.find(segments[index]); it != literals.end()) {
-      if (const Row* row = it->second->find(method, segments, index + 1, captured, allowed)) {
-        return row;
-      }
+  const Row* find(Search& search, size_t index) const {
+    if (index == search.segments.size()) return pick(here, search);
+    const std::string_view segment = search.segments[index];
+    const auto literal = literals.find(segment);
+    if (literal != literals.end()) {
+      if (const Row* row = literal->second->find(search, index + 1)) return row;
     }
-    if (one && !segments[index].empty()) {
-      captured.push_back(segments[index]);
-      if (const Row* row = one->find(method, segments, index + 1, captured, allowed)) return row;
-      captured.pop_back();
+    if (one && !segment.empty()) {
+      const bool was_shadowed = search.is_shadowed;
+      search.is_shadowed |= index == 0 && literal != literals.end();
+      search.captured.push_back(segment);
+      if (const Row* row = one->find(search, index + 1)) return row;
+      search.captured.pop_back();
+      search.is_shadowed = was_shadowed;
     }
-    return pick(rest, method, allowed);
+    return pick(rest, search);
   }
 
-  static const Row* pick(const std::vector<Row>& rows, std::string_view method,
-                         std::string* allowed) {
+  static const Row* pick(const std::vector<Row>& rows, const Search& search) {
+    const std::string_view method = search.method;
+    std::string* allowed = search.allowed;
     for (const Row& row : rows) {
+      if (row.route->is_page && search.is_shadowed) continue;
       if (row.route->method == method || (method == "HEAD" && row.route->method == "GET")) {
         return &row;
       }
@@ -145,10 +158,10 @@ std::optional<Router::Match> Router::find(std::string_view method, VirtualHost h
   std::vector<std::string_view> segments = split(raw_path.substr(1), '/');
   // One '/' at the end means the same path: `/alice/tiny/` in a browser.
   if (segments.size() > 1 && segments.back().empty()) segments.pop_back();
-  std::vector<std::string_view> captured;
-  const Node::Row* row =
-      roots_[static_cast<size_t>(host)]->find(method, segments, 0, captured, allowed);
+  Node::Search search{.method = method, .segments = segments, .captured = {}, .allowed = allowed};
+  const Node::Row* row = roots_[static_cast<size_t>(host)]->find(search, 0);
   if (row == nullptr) return std::nullopt;
+  const std::vector<std::string_view>& captured = search.captured;
 
   Match match;
   match.route = row->route;

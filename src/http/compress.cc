@@ -58,7 +58,7 @@ void compress_if_wanted(const RequestHead& head, Response& response) {
   if (list_has(response.headers.get(kCacheControl).value_or(""), "no-transform")) return;
   response.headers.add(kVary, kAcceptEncoding);
   if (head.headers.has(kRange)) return;
-  if (!accepts_gzip(head.headers.get(kAcceptEncoding).value_or(""))) return;
+  if (!accepts_coding(head.headers.get(kAcceptEncoding).value_or(""), "gzip")) return;
 
   z_stream stream{};
   if (deflateInit2(&stream, kCompressLevel, Z_DEFLATED, kGzipWindowBits, 8, Z_DEFAULT_STRATEGY) !=
@@ -78,13 +78,13 @@ void compress_if_wanted(const RequestHead& head, Response& response) {
   response.headers.set(kContentEncoding, "gzip");
 }
 
-bool accepts_gzip(std::string_view accept_encoding) {
+bool accepts_coding(std::string_view accept_encoding, std::string_view wanted) {
   bool accepted = false;
   for (std::string_view element : split(accept_encoding, ',')) {
     size_t semicolon = element.find(';');
     std::string_view coding = trim(element.substr(0, semicolon));
     bool any = coding == "*";
-    if (!any && !equals_ignoring_case(coding, "gzip")) continue;
+    if (!any && !equals_ignoring_case(coding, wanted)) continue;
     bool refused = false;
     if (semicolon != std::string_view::npos) {
       // q=0, q=0.0, q=0.000; any other weight is consent enough.

@@ -19,7 +19,7 @@ std::unique_ptr<BodySink> make_gunzip_sink(BodySink& inner, uint64_t bytes_max,
 /// request's Accept-Encoding made a difference.
 void compress_if_wanted(const RequestHead& head, Response& response);
 
-/// Whether an Accept-Encoding header accepts gzip (q of 0 refuses).
-bool accepts_gzip(std::string_view accept_encoding);
+/// Whether an Accept-Encoding header accepts `coding` ("gzip", "br"); q of 0 refuses.
+bool accepts_coding(std::string_view accept_encoding, std::string_view coding);
 
 }  // namespace hearth::http

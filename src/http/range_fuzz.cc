@@ -35,7 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     RangeRequest reread = hearth::http::parse_range_header(again, size_bytes);
     require(reread.ranges.size() == 1 && reread.ranges[0] == range);
   }
-  hearth::http::accepts_gzip(value);
+  hearth::http::accepts_coding(value, "gzip");
   hearth::http::etag_listed(value, "\"abc\"");
   // Header values go out clean, whatever they were.
   hearth::http::Headers headers{{"X", value}};

@@ -18,11 +18,12 @@ BELOW = {
     "metrics": {"base"},
     "cards": {"base"},
     "models": {"base"},
+    "pages": {"base"},
     "xet": {"base", "db", "blob"},
     "hub": {"base", "db", "git", "blob", "xet", "cards", "models"},
-    "api": {"base", "metrics", "db", "http", "git", "blob", "xet", "cards", "models", "hub"},
+    "api": {"base", "metrics", "db", "http", "git", "blob", "xet", "cards", "models", "pages", "hub"},
     "backup": {"base", "db", "blob", "git", "xet"},
-    "app": {"base", "metrics", "db", "http", "git", "blob", "xet", "cards", "models", "hub", "api", "backup"},
+    "app": {"base", "metrics", "db", "http", "git", "blob", "xet", "cards", "models", "pages", "hub", "api", "backup"},
 }
 
 # Headers of libraries, and the modules whose sources may name them: one, but for zlib, which packs

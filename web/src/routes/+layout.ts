@@ -1,0 +1,3 @@
+// Everything is rendered in the browser, from the public API.
+export const ssr = false;
+export const prerender = false;
