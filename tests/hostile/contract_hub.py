@@ -71,6 +71,7 @@ class Hub:
             # Of these operations (a regular expression of "METHOD /path"), other names or a credential of their own.
             "operations": [
                 ("/tree(size)?/", {"path": "folder"}, {}),
+                ("GET /_app/", {"path": "mark.svg"}, {}),
                 ("/safetensors-metadata/", {"path": "model.safetensors.index.json"}, {}),
                 ("^GET /avatars/", {"name": "alice.svg"}, {}),
                 ("/discussions/\\{num\\}/merge$", {"num": str(pull_request)}, {}),
