@@ -1,5 +1,9 @@
 /** Something that is fetched, and fetched again when what it depends on changes. */
-import { ApiError } from './api';
+import { ApiError, page as nextPage, type Page } from './api';
+
+function asApiError(error: unknown): ApiError {
+  return error instanceof ApiError ? error : new ApiError(0, String(error), '', '');
+}
 
 export class Resource<T> {
   /** What came last; it stays while the next is on its way, so that nothing jumps. */
@@ -23,7 +27,7 @@ export class Resource<T> {
         },
         (error: unknown) => {
           if (abort.signal.aborted) return;
-          this.error = error instanceof ApiError ? error : new ApiError(0, String(error), '', '');
+          this.error = asApiError(error);
           this.isLoading = false;
         },
       );
@@ -33,5 +37,34 @@ export class Resource<T> {
 
   again(): void {
     this.attempt += 1;
+  }
+}
+
+/** A list that comes page by page. What follows a first page goes with it when another one comes. */
+export class Pages<T> extends Resource<Page<T>> {
+  isLoadingMore = $state(false);
+  private added = $state.raw<{ to: Page<T>; items: T[]; next: string }>();
+  private failed = $state.raw<{ to: Page<T>; error: ApiError }>();
+  private readonly further = $derived(this.added?.to === this.value ? this.added : undefined);
+
+  /** All that came so far; nothing before the first page. */
+  readonly items: T[] | undefined = $derived(this.value && [...this.value.items, ...(this.further?.items ?? [])]);
+  readonly next: string = $derived(this.further?.next ?? this.value?.next ?? '');
+  /** Why the page after these did not come. */
+  readonly problem: ApiError | undefined = $derived(this.failed?.to === this.value ? this.failed?.error : undefined);
+
+  /** Does nothing at the end, and while something is on its way. */
+  async more(): Promise<void> {
+    const to = this.value;
+    if (to === undefined || this.next === '' || this.isLoadingMore || this.isLoading) return;
+    this.isLoadingMore = true;
+    this.failed = undefined;
+    try {
+      const found = await nextPage<T>(this.next);
+      if (this.value === to) this.added = { to, items: [...(this.further?.items ?? []), ...found.items], next: found.next };
+    } catch (error) {
+      this.failed = { to, error: asApiError(error) };
+    }
+    this.isLoadingMore = false;
   }
 }
