@@ -49,13 +49,14 @@ def make_card(server):
         server.demo.call("DELETE", "/api/repos/delete", "moss", {"type": "model", "name": name})
 
 
-def test_no_vector_runs_and_none_reaches_another_host(open_browser, make_card):
+@pytest.mark.parametrize("without_policy", [False, True], ids=["both", "sanitiser alone"])
+def test_no_vector_runs_and_none_reaches_another_host(open_browser, make_card, without_policy):
     end = "\n\n## The end of the card\n"
     # Not all in one card: what one vector leaves open would hide the others.
     for number in range(0, len(VECTORS), 16):
         part = VECTORS[number:number + 16]
         address = make_card(f"vectors-{number}", "---\nlicense: mit\n---\n" + "\n\n".join(part) + end)
-        page, watch = open_browser()
+        page, watch = open_browser(without_policy=without_policy)
         watch.allowed_statuses = {404}  # Pictures that are files of the repository, and absent.
         page.goto(address)
         page.locator("article.card").wait_for(state="attached")  # Some vectors leave nothing to see.
@@ -71,6 +72,48 @@ def test_no_vector_runs_and_none_reaches_another_host(open_browser, make_card):
         # Chromium reports a handler as soon as the sanitiser's own document parses it, where nothing runs; none is left.
         watch.problems = [problem for problem in watch.problems if not any(words in problem for words in ("Executing inline event handler", "Setting the document's base URI"))]
         expect(page.get_by_role("heading", level=1).first).to_be_visible()
+
+
+def test_ordinary_cards_that_are_a_little_wrong_are_shown(open_browser, make_card):
+    """Addresses that are none, words that every object of JavaScript has, a language twice, and links within the card."""
+    address = make_card("awkward", """---
+license: mit
+library_name: constructor
+language: de
+tags: [de, "language:de", toString, __proto__]
+---
+# Awkward
+
+[port](http://localhost:PORT/v1) <http://host:abc/x> [braces](http://{host}:{port}/v1) <a href="http://<your-host>/">host</a>
+![picture](http://host:abc/x.png) <img src="https:/evil.example/x.png"> <video src="http://[x"></video>
+
+[to the heading](#über-uns) [to the name](#usage) [to the footnote](#fn:1)
+
+```constructor
+x
+```
+
+<a id="usage"></a>
+
+## Über uns
+
+<span id="fn:1">The footnote.</span>
+
+## The end of the card
+""")
+    page, _ = open_browser()
+    page.goto(address)
+    page.get_by_role("heading", name="The end of the card").wait_for()
+    for text in ("to the heading", "to the name", "to the footnote"):
+        link = page.locator("article.card").get_by_role("link", name=text)
+        assert link.evaluate("a => document.getElementById(decodeURIComponent(a.hash.slice(1))) !== null"), text
+    page.goto(address + "#100%")
+    page.get_by_role("heading", name="The end of the card").wait_for()
+    page.goto("/models?library=constructor&library=constructor")
+    page.get_by_role("link", name="moss/awkward").first.wait_for()
+    page.goto(address.replace("moss", "Moss").upper().replace("/MOSS", "/Moss"))  # Names are found in any case.
+    page.wait_for_url("**" + address)
+    page.get_by_role("heading", name="The end of the card").wait_for()
 
 
 def test_the_policy_alone_stops_a_script_that_got_in(open_browser):

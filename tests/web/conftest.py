@@ -94,8 +94,9 @@ def open_browser(server, browser: Browser):
     """Makes a fresh browser's page; at the end of the test nothing may have gone wrong in any."""
     made: list[tuple[BrowserContext, Watch]] = []
 
-    def open_one(viewport: dict | None = None, theme: str = "light", user: str | None = None) -> tuple[Page, Watch]:
-        context = browser.new_context(viewport=viewport or DESKTOP, color_scheme=theme, reduced_motion="reduce", base_url=server.url,
+    def open_one(viewport: dict | None = None, theme: str = "light", user: str | None = None,
+                 without_policy: bool = False) -> tuple[Page, Watch]:
+        context = browser.new_context(bypass_csp=without_policy, viewport=viewport or DESKTOP, color_scheme=theme, reduced_motion="reduce", base_url=server.url,
                                       has_touch=viewport is PHONE)
         context.set_default_timeout(15_000)
         watch = Watch(context, server.url)

@@ -67,17 +67,24 @@ export function bodyOf(text: string): string {
 export function renderCard(text: string, place: CardPlace): { content: DocumentFragment; headings: Heading[] } {
   markdown ??= makeMarkdown();
   const content = DOMPurify.sanitize(markdown.render(bodyOf(text)), POLICY) as unknown as DocumentFragment;
-  for (const link of content.querySelectorAll('a[href]')) mendLink(link, place);
+  for (const link of content.querySelectorAll('a[href]:not([href^="#"])')) mendLink(link, place);
   for (const image of content.querySelectorAll('img')) mendImage(image, place);
   for (const media of content.querySelectorAll('video, audio, source, track')) mendMedia(media, place);
   wrapTables(content);
   markTasks(content);
   const headings = nameHeadings(content);
+  for (const link of content.querySelectorAll('a[href^="#"]')) mendAnchor(link, content);
   return { content, headings };
 }
 
-function isElsewhere(address: string): boolean {
-  return /^(?:[a-z][a-z0-9+.-]*:)?\/\//i.test(address) && new URL(address, location.href).origin !== location.origin;
+/** What a browser makes of an address; nothing of one like http://localhost:PORT. */
+function urlOf(address: string): URL | undefined {
+  return URL.canParse(address, location.href) ? new URL(address, location.href) : undefined;
+}
+
+/** Also for `https:/host` and `https:host`, which browsers read as `https://host`. */
+function isElsewhere(url: URL): boolean {
+  return /^https?:$/.test(url.protocol) && url.origin !== location.origin;
 }
 
 /** The file that a relative address means; undefined for others. */
@@ -95,7 +102,7 @@ function fileOf(address: string, place: CardPlace): { path: string; rest: string
   return { path: parts.join('/'), rest };
 }
 
-function decode(part: string): string {
+export function decode(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch {
@@ -105,37 +112,49 @@ function decode(part: string): string {
 
 function mendLink(link: Element, place: CardPlace): void {
   const address = link.getAttribute('href') ?? '';
-  if (address.startsWith('#')) {
-    // The sanitiser has put its mark before the ids of headings.
-    link.setAttribute('href', `#${anchorOf(address.slice(1))}`);
+  const url = urlOf(address);
+  if (!url) {
+    link.removeAttribute('href');
     return;
   }
   const file = fileOf(address, place);
   if (file) {
     link.setAttribute('href', (file.path === '' ? fileHref(place.kind, place.id, 'tree', place.revision)
       : fileHref(place.kind, place.id, 'blob', place.revision, file.path)) + (file.rest.startsWith('#') ? file.rest : ''));
-  } else if (isElsewhere(address)) {
+  } else if (isElsewhere(url)) {
     link.setAttribute('rel', 'noopener noreferrer nofollow ugc');
   }
 }
 
+/** To a heading by its words, or to a name of the card's own, which the sanitiser has put its mark before. */
+function mendAnchor(link: Element, content: DocumentFragment): void {
+  const wanted = decode((link.getAttribute('href') ?? '').slice(1));
+  const marked = `user-content-${wanted}`;
+  const isNamed = [...content.querySelectorAll('[id], [name]')].some((at) => at.id === marked || at.getAttribute('name') === marked);
+  link.setAttribute('href', `#${encodeURIComponent(isNamed ? marked : anchorOf(wanted))}`);
+}
+
 /** A picture of another host would tell it who reads the card: its place is kept, the picture is not fetched. */
-function placeholderOf(address: string, label: string): HTMLElement {
+function placeholderOf(url: URL, label: string): HTMLElement {
   const box = document.createElement('span');
   box.className = 'card-outside';
-  const host = new URL(address, location.href).host;
   const link = document.createElement('a');
-  link.href = address;
+  link.href = url.href;
   link.rel = 'noopener noreferrer nofollow ugc';
-  link.textContent = host;
+  link.textContent = url.host;
   box.append(label === '' ? 'A picture at ' : `${label}: a picture at `, link);
   return box;
 }
 
 function mendImage(image: Element, place: CardPlace): void {
   const address = image.getAttribute('src') ?? '';
-  if (isElsewhere(address)) {
-    const box = placeholderOf(address, image.getAttribute('alt') ?? '');
+  const url = urlOf(address);
+  if (!url) {
+    image.replaceWith(image.getAttribute('alt') ?? '');
+    return;
+  }
+  if (isElsewhere(url)) {
+    const box = placeholderOf(url, image.getAttribute('alt') ?? '');
     // A link around it stays the link; one inside of another is none.
     if (image.closest('a')) box.replaceChildren(box.textContent ?? '');
     image.replaceWith(box);
@@ -151,8 +170,13 @@ function mendImage(image: Element, place: CardPlace): void {
 function mendMedia(media: Element, place: CardPlace): void {
   const address = media.getAttribute('src');
   if (address === null) return;
-  if (isElsewhere(address)) {
-    const box = placeholderOf(address, '');
+  const url = urlOf(address);
+  if (!url) {
+    media.remove();
+    return;
+  }
+  if (isElsewhere(url)) {
+    const box = placeholderOf(url, '');
     if (media.matches('video, audio')) media.replaceWith(box);
     else media.remove();
     return;
@@ -211,6 +235,12 @@ function nameHeadings(content: DocumentFragment): Heading[] {
     let anchor = anchorOf(text);
     for (let number = 2; taken.has(anchor); ++number) anchor = `${anchorOf(text)}-${number}`;
     taken.add(anchor);
+    if (heading.id !== '') {
+      // A link may name it as the card does.
+      const mark = document.createElement('span');
+      mark.id = heading.id;
+      heading.prepend(mark);
+    }
     heading.id = anchor;
     if (text !== '') found.push({ level: Number(heading.tagName.slice(1)), text, anchor });
   }

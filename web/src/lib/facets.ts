@@ -96,8 +96,14 @@ async function load(kind: Kind): Promise<Sample> {
 }
 
 function meets(item: RepoItem, rules: FacetRule[], chosen: Chosen, search: string, except: string): boolean {
-  if (search !== '' && !item.id.toLowerCase().includes(search.toLowerCase())) return false;
-  return rules.every((rule) => rule.name === except || (chosen[rule.name] ?? []).every((value) => rule.values(item).includes(value)));
+  // As the hub does: every word of the search, and names without regard to case.
+  if (!search.toLowerCase().split(/\s+/).every((word) => item.id.toLowerCase().includes(word))) return false;
+  return rules.every((rule) => {
+    if (rule.name === except) return true;
+    const plain = rule.name === 'author' ? (value: string): string => value.toLowerCase() : (value: string): string => value;
+    const values = rule.values(item).map(plain);
+    return (chosen[rule.name] ?? []).every((value) => values.includes(plain(value)));
+  });
 }
 
 /** How many of the sample meet every filter. */

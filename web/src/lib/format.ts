@@ -51,13 +51,14 @@ export function rowCount(category: string): string {
   return category;
 }
 
-const BITS: Record<string, number> = { F64: 64, I64: 64, F32: 32, I32: 32, F16: 16, BF16: 16, I16: 16, F8_E4M3: 8, F8_E5M2: 8, I8: 8, U8: 8, BOOL: 8, F4: 4 };
+// Maps and not objects, here and below: a card may name `constructor`, which every object has.
+const BITS = new Map(Object.entries({ F64: 64, I64: 64, F32: 32, I32: 32, F16: 16, BF16: 16, I16: 16, F8_E4M3: 8, F8_E5M2: 8, I8: 8, U8: 8, BOOL: 8, F4: 4 }));
 
 /** What weights of these counts by type take up; 0 when a type is not known. */
 export function weightBytes(parameterCounts: Record<string, number>): number {
   let sum = 0;
   for (const [type, value] of Object.entries(parameterCounts)) {
-    const bits = BITS[type];
+    const bits = BITS.get(type);
     if (bits === undefined) return 0;
     sum += (value * bits) / 8;
   }
@@ -97,23 +98,23 @@ export function day(when: string): string {
 }
 
 /** Tasks whose words are names. */
-const NAMED: Record<string, string> = {
+const NAMED = new Map(Object.entries({
   'automatic-speech-recognition': 'Speech recognition',
   'sentence-similarity': 'Sentence similarity',
   'text-to-image': 'Text to image',
   'image-text-to-text': 'Image and text to text',
   'fill-mask': 'Fill mask',
-};
+}));
 
 /** "text-generation": "Text generation". */
 export function task(id: string): string {
-  const named = NAMED[id];
+  const named = NAMED.get(id);
   if (named) return named;
   const words = id.replaceAll('-', ' ');
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-const LIBRARIES: Record<string, string> = {
+const LIBRARIES = new Map(Object.entries({
   transformers: 'Transformers',
   diffusers: 'Diffusers',
   'sentence-transformers': 'Sentence Transformers',
@@ -122,10 +123,10 @@ const LIBRARIES: Record<string, string> = {
   keras: 'Keras',
   gguf: 'GGUF',
   onnx: 'ONNX',
-};
+}));
 
 export function library(id: string): string {
-  return LIBRARIES[id] ?? id;
+  return LIBRARIES.get(id) ?? id;
 }
 
 const languages = new Intl.DisplayNames(['en'], { type: 'language' });

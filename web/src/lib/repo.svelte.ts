@@ -12,10 +12,21 @@ export class Repo {
   readonly id: string = $derived(`${page.params['ns'] ?? ''}/${page.params['name'] ?? ''}`);
   /** What the address names: a branch, a tag or a commit; the main branch without one. */
   readonly revision: string = $derived(page.params['rev'] ?? 'main');
-  readonly info: Resource<RepoInfo>;
+  /** What the hub said, and to which question. */
+  readonly answer: Resource<{ kind: Kind; id: string; info: RepoInfo }>;
+  /** Of the repository that the address names; its own `id` is another one when it was moved, or is spelled otherwise. */
+  readonly info: RepoInfo | undefined;
 
   constructor() {
-    this.info = new Resource<RepoInfo>((signal) => repoInfo(this.kind, this.id, '', signal));
+    this.answer = new Resource(async (signal) => {
+      const { kind, id } = this;
+      return { kind, id, info: await repoInfo(kind, id, '', signal) };
+    });
+    // When the address becomes the repository's own, what is shown stays.
+    this.info = $derived.by(() => {
+      const found = this.answer.value;
+      return found?.kind === this.kind && (found.id === this.id || found.info.id === this.id) ? found.info : undefined;
+    });
   }
 }
 

@@ -42,16 +42,27 @@ export class Resource<T> {
 
 /** A list that comes page by page. What follows a first page goes with it when another one comes. */
 export class Pages<T> extends Resource<Page<T>> {
+  /** `keyOf` tells items apart: what moved meanwhile may come on two pages. */
+  constructor(load: (signal: AbortSignal) => Promise<Page<T>>, keyOf: (item: T) => string) {
+    super(load);
+    this.keyOf = keyOf;
+  }
+
   isLoadingMore = $state(false);
+  private readonly keyOf: (item: T) => string;
   private added = $state.raw<{ to: Page<T>; items: T[]; next: string }>();
   private failed = $state.raw<{ to: Page<T>; error: ApiError }>();
   private readonly further = $derived(this.added?.to === this.value ? this.added : undefined);
 
   /** All that came so far; nothing before the first page. */
-  readonly items: T[] | undefined = $derived(this.value && [...this.value.items, ...(this.further?.items ?? [])]);
+  readonly items: T[] | undefined = $derived(this.value && this.eachOnce([...this.value.items, ...(this.further?.items ?? [])]));
   readonly next: string = $derived(this.further?.next ?? this.value?.next ?? '');
   /** Why the page after these did not come. */
   readonly problem: ApiError | undefined = $derived(this.failed?.to === this.value ? this.failed?.error : undefined);
+
+  private eachOnce(items: T[]): T[] {
+    return [...new Map(items.toReversed().map((item) => [this.keyOf(item), item])).values()].toReversed();
+  }
 
   /** Does nothing at the end, and while something is on its way. */
   async more(): Promise<void> {
