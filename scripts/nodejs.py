@@ -44,5 +44,5 @@ def install_packages(folder: Path, *options: str) -> None:
     """Puts the packages that the lock in `folder` names into its node_modules, as their publishers made them."""
     program = node()
     npm = program.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    subprocess.run([str(program), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", *options],
+    subprocess.run([str(program), str(npm), "ci", "--include=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", *options],
                    cwd=folder, check=True)

@@ -42,7 +42,9 @@ http::Response asset_reply(const http::RequestHead& head, const pages::Asset& as
       unchanged ? http::Response::empty(304)
                 : http::Response::bytes(std::string(bytes), asset.content_type, status);
   if (!coding.empty() && !unchanged) response.headers.set("Content-Encoding", coding);
-  response.headers.set(http::kEtag, etag);
+  // Not of an error: the page may be there the next time, and a 304 would keep the browser's
+  // status.
+  if (status == 200) response.headers.set(http::kEtag, etag);
   response.headers.set(http::kVary, "Accept-Encoding");
   response.headers.set(http::kContentTypeOptions, "nosniff");
   response.headers.set(http::kCacheControl,

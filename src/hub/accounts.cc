@@ -18,17 +18,18 @@ namespace store = accounts_store;
 
 // First path segments that mean something else, on the hosted hub or here: nobody may take them.
 constexpr auto kReservedNames = std::to_array<std::string_view>(
-    {"about",       "account",       "admin",   "api",           "apps",      "assets",
-     "auth",        "blobs",         "blog",    "buckets",       "chat",      "collections",
-     "datasets",    "device",        "docs",    "download",      "endpoints", "explore",
-     "favicon.ico", "front",         "health",  "hearth",        "inference", "jobs",
-     "join",        "kernels",       "learn",   "login",         "logout",    "metrics",
-     "models",      "new",           "none",    "notifications", "null",      "oauth",
-     "oauth2",      "organizations", "orgs",    "papers",        "password",  "pricing",
-     "privacy",     "raw",           "resolve", "robots.txt",    "search",    "settings",
-     "setup",       "signin",        "signup",  "spaces",        "static",    "status",
-     "storage",     "system",        "tasks",   "terms",         "undefined", "users",
-     "xet",         "avatars",       "lfs",     "viewer",        "cas",       "v1"});
+    {"about",       "account",       "admin",   "api",           "apps",       "assets",
+     "auth",        "blobs",         "blog",    "buckets",       "chat",       "collections",
+     "datasets",    "device",        "docs",    "download",      "endpoints",  "explore",
+     "favicon.ico", "front",         "health",  "hearth",        "inference",  "jobs",
+     "join",        "kernels",       "learn",   "login",         "logout",     "metrics",
+     "models",      "new",           "none",    "notifications", "null",       "oauth",
+     "oauth2",      "organizations", "orgs",    "papers",        "password",   "pricing",
+     "privacy",     "raw",           "ready",   "resolve",       "robots.txt", "search",
+     "settings",    "setup",         "signin",  "signup",        "spaces",     "static",
+     "status",      "storage",       "system",  "tasks",         "terms",      "undefined",
+     "users",       "xet",           "avatars", "lfs",           "viewer",     "cas",
+     "v1"});
 
 void check_name(std::string_view name, std::string_view what) {
   std::optional<std::string> why = why_bad_name(name);

@@ -449,10 +449,11 @@ class PageQuery {
       if (!all) return std::nullopt;
       all_count = static_cast<int64_t>(all->size());
       int64_t average = page_size() * all_count / count;
-      if (average * effort_.ids_of_a_step <= count) {
+      // The steps that reading the ids would cost are at least twice those of an average page: most
+      // pages are full by then.
+      if (2 * average * effort_.ids_of_a_step <= count) {
         IdSet more;
         for (const std::string& id : *noted) more.add(id);
-        // As many steps as reading the ids would cost.
         int64_t steps = count / std::max<int64_t>(effort_.ids_of_a_step, 1);
         if (auto hits = walk_to({.numbers = &*left, .ids = &more}, count, all_count, steps)) {
           return hits;

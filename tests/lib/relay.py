@@ -59,10 +59,10 @@ class Relay:
             with self.lock:
                 self.connections += 1
                 fault = self._draw()
-                self.hit += fault != ""
                 at = int(math.exp(self.dice.uniform(0, math.log(self.faults.bytes_max))))
                 seed = self.dice.random()
             if fault == "refused":
+                self.count_hit()
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 client.close()
                 continue
@@ -76,6 +76,10 @@ class Relay:
             passage = _Passage(self, client, hub, fault, at, random.Random(seed))
             for is_up in (True, False):
                 threading.Thread(target=passage.carry, args=(is_up,), daemon=True).start()
+
+    def count_hit(self) -> None:
+        with self.lock:
+            self.hit += 1
 
     def _draw(self) -> str:
         drawn = self.dice.random()
@@ -134,6 +138,7 @@ class _Passage:
                 continue
             if self.fault == "stalled":
                 self.fault = ""
+                self.relay.count_hit()
                 time.sleep(self.relay.faults.stall_s)
                 continue
             self._cut(is_up)
@@ -145,6 +150,7 @@ class _Passage:
         known before anyone looks for it."""
         with self.lock:
             self.cut = True
+        self.relay.count_hit()
         if self.relay.lost is not None:
             with self.relay.lost.get_lock():
                 self.relay.lost.value += 1
